@@ -1,0 +1,2 @@
+//! lab/bench
+fn main() {}

@@ -1,0 +1,2 @@
+//! lab/xtask
+fn main() {}

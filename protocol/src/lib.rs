@@ -1,0 +1,25 @@
+//! The pure part of Majordomo: what every other crate agrees on.
+//!
+//! Nothing here reads a clock, a socket, a file, the environment or a random source, and nothing is `unsafe`: bytes and
+//! time come in as arguments, values go out. That is what lets the simulator run the very code that the product runs.
+//!
+//! - [`machine`] the one shape that every component has
+//! - [`time`], [`timers`] time as numbers, and wake-ups for many things at once
+//! - [`frames`], [`limits`], [`identity`], [`fault`] messages, their bounds, the names of things, and blame
+//! - [`mdp`], [`mmi`] the Majordomo protocol (RFC 7 and 18) and its management interface (RFC 8)
+
+pub mod fault;
+pub mod frames;
+pub mod identity;
+pub mod limits;
+pub mod machine;
+pub mod mdp;
+pub mod mmi;
+pub mod time;
+pub mod timers;
+
+pub use fault::PeerFault;
+pub use frames::Frames;
+pub use identity::{PeerId, Priority, RequestId, ServiceName};
+pub use machine::Machine;
+pub use time::Instant;

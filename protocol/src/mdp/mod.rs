@@ -1,0 +1,1 @@
+//! The Majordomo protocol (RFC 7 and 18).

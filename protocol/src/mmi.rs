@@ -1,0 +1,1 @@
+//! The management interface (RFC 8).

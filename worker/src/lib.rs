@@ -1,0 +1,3 @@
+//! The worker SDK: serve a Majordomo service in ten lines.
+
+pub use protocol::{Frames, ServiceName};

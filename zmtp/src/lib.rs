@@ -1,0 +1,5 @@
+//! ZMTP 3.1 sockets built for servers.
+
+mod event;
+
+pub use event::Event;
