@@ -1,21 +1,24 @@
 //! A message: an ordered list of frames, each a reference-counted slice of bytes.
 //!
-//! The list itself needs no allocation up to six frames, which covers every command of MDP with a body of one frame.
 //! Bounds are checked where bytes enter (the ZMTP codec), by [`crate::limits`]; a message in memory is a valid one.
 
 use std::ops::Deref;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 /// The frames of one message, first to last. Dereferences to a slice.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Frames(SmallVec<[Bytes; 6]>);
+pub struct Frames(Vec<Bytes>);
 
 impl Frames {
     /// A message without frames.
     pub const fn new() -> Self {
-        Self(SmallVec::new_const())
+        Self(Vec::new())
+    }
+
+    /// A message without frames that can take `count` without growing.
+    pub fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
     }
 
     /// Adds a frame at the end.
@@ -30,8 +33,9 @@ impl Frames {
 
     /// All frames but the first `count`, moved; fewer when there are not so many.
     #[must_use]
-    pub fn skip(self, count: usize) -> Self {
-        self.into_iter().skip(count).collect()
+    pub fn skip(mut self, count: usize) -> Self {
+        self.0.drain(..count.min(self.0.len()));
+        self
     }
 
     /// Bytes of all frames together.
@@ -56,13 +60,13 @@ impl Extend<Bytes> for Frames {
 
 impl FromIterator<Bytes> for Frames {
     fn from_iter<I: IntoIterator<Item = Bytes>>(frames: I) -> Self {
-        Self(SmallVec::from_iter(frames))
+        Self(Vec::from_iter(frames))
     }
 }
 
 impl IntoIterator for Frames {
     type Item = Bytes;
-    type IntoIter = smallvec::IntoIter<[Bytes; 6]>;
+    type IntoIter = std::vec::IntoIter<Bytes>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
@@ -86,7 +90,7 @@ impl<F: Into<Bytes>, const N: usize> From<[F; N]> for Frames {
 
 impl From<Vec<Bytes>> for Frames {
     fn from(frames: Vec<Bytes>) -> Self {
-        Self(SmallVec::from_vec(frames))
+        Self(frames)
     }
 }
 
