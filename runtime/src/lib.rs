@@ -1,1 +1,14 @@
-//! runtime
+//! Runs the pure machines under tokio. With the drivers of `zmtp`, the only code that knows about tasks and sockets.
+//!
+//! - [`clock`] time as the machines count it
+//! - [`drive`] one loop for every machine: receive or wake, handle, drain
+//! - [`shutdown`] SIGINT and SIGTERM as a future
+
+pub mod clock;
+pub mod drive;
+pub mod shutdown;
+
+pub use clock::Clock;
+pub use drive::{Port, drive};
+pub use shutdown::Shutdown;
+pub use zmtp;
