@@ -1,2 +1,43 @@
-//! lab/xtask
-fn main() {}
+//! `cargo xtask`: what the project does to itself. One subcommand a file or folder; here is only the command line.
+
+#![allow(clippy::print_stdout, reason = "a program for people: its lines are its result")]
+
+mod layers;
+mod rust_source;
+mod tidy;
+mod tree;
+mod violation;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use cargo_metadata::MetadataCommand;
+use clap::Parser;
+
+/// Checks, tests and benchmarks of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Arguments {
+    /// Check who imports whom, and that the machines are pure
+    Layers,
+    /// Check files, licences, links and promises in docs
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let metadata = MetadataCommand::new().exec().context("asking cargo about the workspace")?;
+    match arguments {
+        Arguments::Layers => layers::run(&metadata),
+        Arguments::Tidy => tidy::run(&metadata),
+    }
+}

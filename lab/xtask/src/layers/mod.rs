@@ -1,0 +1,26 @@
+//! `cargo xtask layers`: holds the crates to the table "Who may import whom".
+//!
+//! [`rules`] is the table, [`graph`] what cargo says, [`imports`] compares the two, [`purity`] reads the sources of
+//! crates that may not touch the outside world. This file only strings them together.
+
+mod graph;
+mod imports;
+mod purity;
+mod rules;
+
+use cargo_metadata::Metadata;
+
+use crate::tree::Tree;
+use crate::violation::conclude;
+
+/// Checks every rule and prints a line a violation.
+///
+/// # Errors
+/// When a rule is broken, or cargo cannot be asked.
+pub(crate) fn run(metadata: &Metadata) -> anyhow::Result<()> {
+    let graph = graph::Graph::load(metadata)?;
+    let tree = Tree::load(metadata.workspace_root.as_std_path())?;
+    let mut violations = imports::check(&graph);
+    violations.extend(purity::check(&tree));
+    conclude("layers", violations)
+}
