@@ -4,10 +4,11 @@
 //! time come in as arguments, values go out. That is what lets the simulator run the very code that the product runs.
 //!
 //! - [`machine`] the one shape that every component has
-//! - [`time`], [`timers`] time as numbers, and wake-ups for many things at once
+//! - [`time`], [`timers`], [`backoff`] time as numbers, wake-ups for many things at once, delays that grow
 //! - [`frames`], [`limits`], [`identity`], [`fault`] messages, their bounds, the names of things, and blame
 //! - [`mdp`], [`mmi`] the Majordomo protocol (RFC 7 and 18) and its management interface (RFC 8)
 
+pub mod backoff;
 pub mod fault;
 pub mod frames;
 pub mod identity;
@@ -18,6 +19,7 @@ pub mod mmi;
 pub mod time;
 pub mod timers;
 
+pub use backoff::Backoff;
 pub use fault::PeerFault;
 pub use frames::Frames;
 pub use identity::{PeerId, Priority, RequestId, ServiceName};
