@@ -1,1 +1,35 @@
-//! broker
+//! The Majordomo broker: routes requests for named services to the workers that offer them.
+//!
+//! ```text
+//!   clients                      Broker (pure machine)                     workers
+//!            request ──► service queue ──► waiting workers, ──► request
+//!            ◄── reply                     least recently used      reply ──►
+//! ```
+//!
+//! - [`Broker`] the machine; it holds every decision and can be driven by tokio or by a simulator
+//! - [`Config`] what an operator may choose
+//! - [`Event`], [`Counters`] what it tells about itself
+//! - `Server` (feature `tokio`) the machine on real sockets
+//!
+//! It speaks MDP 0.1 and 0.2 in all their forms on one socket and answers each peer in its own (RFC 7, 8, 18).
+
+mod broker;
+mod client_side;
+mod config;
+mod dispatch;
+mod event;
+mod job;
+mod management;
+mod roster;
+
+mod service;
+mod worker_side;
+
+pub use broker::{Broker, Input, Output};
+pub use config::{Config, ErrorReplies, Limits, NoWorker, Policy};
+pub use event::{Counters, Departure, Event, RequestEnd};
+pub use job::JobId;
+pub use protocol::{Frames, PeerId, ServiceName};
+
+#[cfg(test)]
+mod tests;

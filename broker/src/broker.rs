@@ -1,0 +1,238 @@
+//! The broker machine: which connection said what, and what follows.
+//!
+//! This file holds the state and sends each input to its arm; the arms live in `client_side` (requests), `worker_side`
+//! (registration, replies, heartbeats), `dispatch` (queues and matching) and `management` (MMI).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use protocol::mdp::{self, FromPeer, worker::FromWorker};
+use protocol::timers::Timers;
+use protocol::{Frames, Instant, Machine, PeerId};
+use rustc_hash::FxHashMap;
+
+use crate::config::Config;
+use crate::event::{Counters, Departure, Event};
+use crate::job::Origin;
+use crate::roster::Roster;
+use crate::service::{ServiceId, Services};
+
+/// What may happen to a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A peer has connected. A number is used once.
+    Connected {
+        /// Its connection.
+        peer: PeerId,
+        /// What it calls itself, or empty.
+        identity: Bytes,
+    },
+    /// A peer has sent a message.
+    Message {
+        /// Who.
+        peer: PeerId,
+        /// The frames, without a routing frame.
+        frames: Frames,
+    },
+    /// A connection is gone.
+    Disconnected {
+        /// Which.
+        peer: PeerId,
+    },
+    /// A [`Output::Send`] could not be carried out: the peer does not take what is sent to it, or has just left.
+    Refused {
+        /// To whom it should have gone.
+        peer: PeerId,
+    },
+    /// The process ends: tell the workers and finish.
+    Shutdown,
+}
+
+/// What a broker wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a message.
+    Send {
+        /// To whom.
+        peer: PeerId,
+        /// The frames, without a routing frame.
+        frames: Frames,
+    },
+    /// Close a connection; its peer is of no use any more.
+    Close {
+        /// Which.
+        peer: PeerId,
+    },
+    /// Something that an operator may want to know.
+    Event(Event),
+    /// The last output after [`Input::Shutdown`].
+    Finished,
+}
+
+/// The broker: a pure machine, one for all dialects.
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) config: Config,
+    pub(crate) services: Services,
+    pub(crate) roster: Roster,
+    pub(crate) timers: Timers<Alarmed>,
+    pub(crate) counters: Counters,
+    pub(crate) queued: Queued,
+    pub(crate) jobs: u64,
+    peers: FxHashMap<PeerId, Bytes>,
+    identities: BTreeMap<Bytes, PeerId>,
+    outputs: VecDeque<Output>,
+}
+
+/// What an alarm is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alarmed {
+    /// A worker: to be sent a heartbeat, or to be declared dead.
+    Worker(PeerId),
+    /// A service: the request at the front of its queue has waited too long.
+    Queue(ServiceId),
+}
+
+/// What waits in all queues together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Queued {
+    pub(crate) requests: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Broker {
+    /// A broker that knows nobody yet.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            services: Services::default(),
+            roster: Roster::default(),
+            timers: Timers::default(),
+            counters: Counters::default(),
+            queued: Queued::default(),
+            jobs: 0,
+            peers: FxHashMap::default(),
+            identities: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Totals since the start.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Registered workers of all services.
+    pub fn workers(&self) -> usize {
+        self.roster.len()
+    }
+
+    /// Requests that wait for a worker, of all services.
+    pub fn queued_requests(&self) -> usize {
+        self.queued.requests
+    }
+
+    fn on_connected(&mut self, peer: PeerId, identity: Bytes) {
+        if !identity.is_empty() {
+            self.identities.insert(identity.clone(), peer);
+        }
+        self.peers.insert(peer, identity);
+    }
+
+    fn on_message(&mut self, now: Instant, peer: PeerId, frames: Frames) {
+        match mdp::decode(frames) {
+            Ok(FromPeer::Client(request)) => self.on_request(now, peer, request),
+            Ok(FromPeer::Worker(dialect, command)) => match command {
+                FromWorker::Ready { service, credit } => self.on_ready(now, peer, dialect, &service, credit),
+                FromWorker::Reply { address, part, body } => self.on_reply(now, peer, dialect, &address, part, body),
+                FromWorker::Heartbeat => self.on_heartbeat(now, peer, dialect),
+                FromWorker::Disconnect => self.remove_worker(now, peer, Departure::Left),
+            },
+            Err(fault) => self.on_fault(now, peer, fault),
+        }
+    }
+
+    fn on_disconnected(&mut self, now: Instant, peer: PeerId) {
+        if let Some(identity) = self.peers.remove(&peer) {
+            // A successor under the same identity keeps it: removal is by connection, not by name.
+            if self.identities.get(&identity) == Some(&peer) {
+                self.identities.remove(&identity);
+            }
+        }
+        self.remove_worker(now, peer, Departure::Closed);
+    }
+
+    /// Towards a worker a refused message means that it has stopped reading: its work goes to another. Towards a client
+    /// it is the client's loss, and is counted.
+    fn on_refused(&mut self, now: Instant, peer: PeerId) {
+        self.counters.undeliverable += 1;
+        if self.roster.get(peer).is_some() {
+            self.remove_worker(now, peer, Departure::Stalled);
+            self.output(Output::Close { peer });
+        }
+    }
+
+    fn on_shutdown(&mut self, now: Instant) {
+        for peer in self.roster.peers() {
+            self.expel(now, peer, Departure::Shutdown);
+        }
+        self.output(Output::Finished);
+    }
+
+    /// Where an answer can go now: to the connection that asked, or to the one that has taken its identity since.
+    pub(crate) fn reachable(&self, client: &Origin) -> Option<PeerId> {
+        if self.peers.contains_key(&client.peer) {
+            return Some(client.peer);
+        }
+        self.identities.get(&client.identity).copied()
+    }
+
+    /// The connection as a place to send answers to.
+    pub(crate) fn origin(&self, peer: PeerId) -> Origin {
+        Origin { peer, identity: self.peers.get(&peer).cloned().unwrap_or_default() }
+    }
+
+    pub(crate) fn send(&mut self, peer: PeerId, frames: Frames) {
+        self.output(Output::Send { peer, frames });
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.output(Output::Event(event));
+    }
+
+    fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+}
+
+impl Machine for Broker {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Connected { peer, identity } => self.on_connected(peer, identity),
+            Input::Message { peer, frames } => self.on_message(now, peer, frames),
+            Input::Disconnected { peer } => self.on_disconnected(now, peer),
+            Input::Refused { peer } => self.on_refused(now, peer),
+            Input::Shutdown => self.on_shutdown(now),
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        while let Some((alarmed, at)) = self.timers.pop_due(now) {
+            match alarmed {
+                Alarmed::Worker(peer) => self.on_worker_alarm(now, peer, at),
+                Alarmed::Queue(service) => self.on_queue_alarm(now, service, at),
+            }
+        }
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timers.deadline()
+    }
+}

@@ -1,0 +1,146 @@
+//! Requests from clients and answers to them (RFC 7 and 18, client side).
+
+use protocol::mdp::client::{Part, encode_reply};
+use protocol::mdp::{Dialect, Request};
+use protocol::{Frames, Instant, PeerId, ServiceName};
+
+use crate::broker::Broker;
+use crate::config::{ErrorReplies, NoWorker};
+use crate::event::{Event, RequestEnd};
+use crate::job::{Job, JobId, Origin, ReplyState};
+use crate::service::ServiceId;
+
+impl Broker {
+    pub(crate) fn on_request(&mut self, now: Instant, peer: PeerId, request: Request) {
+        self.counters.requests += 1;
+        if request.service.is_management() {
+            return self.on_management_request(now, peer, request);
+        }
+        let client = self.origin(peer);
+        match self.admit(&request) {
+            Ok(service) => self.enqueue(now, service, client, request),
+            Err(end) => self.fail(&client, &request, end),
+        }
+    }
+
+    /// Whether a request may join the queue of its service, and which that is.
+    fn admit(&mut self, request: &Request) -> Result<ServiceId, RequestEnd> {
+        let policy = self.config.policy(&request.service);
+        let (queue_max, no_worker) = (policy.queue_max, policy.no_worker);
+        let known = self.services.find(&request.service).and_then(|id| self.services.get(id));
+        if let (Some(service), Some(command)) = (known, request.body.first())
+            && service.disabled.contains(command)
+        {
+            return Err(RequestEnd::Disabled);
+        }
+        if no_worker == NoWorker::Refuse && known.is_none_or(|service| service.workers == 0) {
+            return Err(RequestEnd::NoWorker);
+        }
+        let has_waiting = known.is_some_and(|service| service.waiting() > 0);
+        if !has_waiting && known.map_or(0, |service| service.queue.len()) >= queue_max {
+            return Err(RequestEnd::QueueFull);
+        }
+        let limits = &self.config.limits;
+        let is_full = self.queued.requests >= limits.queued_requests_max
+            || self.queued.bytes.saturating_add(request.body.byte_count()) > limits.queued_bytes_max;
+        if !has_waiting && is_full {
+            return Err(RequestEnd::BrokerFull);
+        }
+        self.services.find_or_add(&request.service, limits.services_max).ok_or(RequestEnd::BrokerFull)
+    }
+
+    fn enqueue(&mut self, now: Instant, service: ServiceId, client: Origin, request: Request) {
+        let wait = now + self.config.policy(&request.service).queue_wait;
+        let expires = request.deadline.map_or(wait, |deadline| deadline.min(wait));
+        let reply =
+            if request.dialect.streams() { ReplyState::Untouched } else { ReplyState::Gathering(Frames::new()) };
+        let byte_count = request.body.byte_count();
+        // Its number is given with each attempt.
+        let job = Job { id: JobId(0), client, request, reply, expires, attempts: 0, byte_count };
+        self.push_back(service, job);
+        self.dispatch(now, service);
+    }
+
+    /// Passes a part of an answer on, or keeps it for a client that takes one reply only.
+    pub(crate) fn pass_partial(&mut self, job: &mut Job, body: Frames) {
+        match &mut job.reply {
+            ReplyState::Over => {}
+            ReplyState::Untouched | ReplyState::Streaming => {
+                job.reply = ReplyState::Streaming;
+                self.counters.partials += 1;
+                self.answer(&job.client, &job.request, Part::Partial, body);
+            }
+            ReplyState::Gathering(parts) => {
+                let byte_count = parts.byte_count() + body.byte_count();
+                let frames_max = protocol::limits::FRAMES_PER_MESSAGE_MAX - ENVELOPE_AND_HEADER_FRAMES;
+                if byte_count > self.config.limits.gathered_bytes_max || parts.len() + body.len() > frames_max {
+                    job.reply = ReplyState::Over;
+                    return self.fail(&job.client, &job.request, RequestEnd::ReplyTooLarge);
+                }
+                parts.extend(body);
+            }
+        }
+    }
+
+    /// Passes the last part of an answer on.
+    pub(crate) fn pass_final(&mut self, mut job: Job, body: Frames) {
+        if let ReplyState::Gathering(parts) = &job.reply
+            && !parts.is_empty()
+        {
+            self.pass_partial(&mut job, body);
+            if let ReplyState::Gathering(parts) = job.reply {
+                self.counters.replies += 1;
+                self.answer(&job.client, &job.request, Part::Final, parts);
+            }
+            return;
+        }
+        if !matches!(job.reply, ReplyState::Over) {
+            self.counters.replies += 1;
+            self.answer(&job.client, &job.request, Part::Final, body);
+        }
+    }
+
+    /// Ends a request without an answer from a worker. Clients of 0.1 and 0.2 have no error reply: they are told in a
+    /// frame where silence would be wrong (a refusal, a filter), else as the operator chose.
+    pub(crate) fn fail(&mut self, client: &Origin, request: &Request, end: RequestEnd) {
+        self.counters.failed += 1;
+        let told = match end {
+            RequestEnd::NoWorker | RequestEnd::Disabled => true,
+            RequestEnd::Abandoned => false,
+            RequestEnd::QueueFull
+            | RequestEnd::BrokerFull
+            | RequestEnd::WaitedTooLong
+            | RequestEnd::AttemptsExhausted
+            | RequestEnd::StreamBroken
+            | RequestEnd::ReplyTooLarge => self.config.error_replies == ErrorReplies::StatusFrame,
+        };
+        if told {
+            self.answer(client, request, Part::Final, Frames::from([end.status()]));
+        }
+        let service = request.service.detached();
+        self.tell(Event::RequestFailed { client: client.peer, service, end });
+    }
+
+    /// Sends a client an answer in its own form, if it can still be reached.
+    fn answer(&mut self, client: &Origin, request: &Request, part: Part, body: Frames) {
+        match self.reachable(client) {
+            Some(peer) => self.reply_to(peer, request.dialect, request.envelope.clone(), &request.service, part, body),
+            None => self.counters.undeliverable += 1,
+        }
+    }
+
+    pub(crate) fn reply_to(
+        &mut self,
+        peer: PeerId,
+        dialect: Dialect,
+        envelope: Frames,
+        service: &ServiceName,
+        part: Part,
+        body: Frames,
+    ) {
+        self.send(peer, encode_reply(dialect, envelope, service, part, body));
+    }
+}
+
+/// Room that a reply needs beside its body.
+const ENVELOPE_AND_HEADER_FRAMES: usize = protocol::limits::ENVELOPE_FRAMES_MAX + 4;

@@ -1,0 +1,150 @@
+//! Queues and matching: which request goes to which worker, and what becomes of those that cannot.
+//!
+//! Workers take turns, the least recently used first. A request whose worker left goes back to the front, so that it
+//! loses no time, up to its service's limit of attempts. All requests of a service wait equally long and older ones stand
+//! further in front, so the front of the queue is the first to expire.
+
+use protocol::mdp::worker::ToWorker;
+use protocol::{Frames, Instant, PeerId};
+
+use crate::broker::{Alarmed, Broker};
+use crate::event::{Event, RequestEnd};
+use crate::job::{Job, JobId, ReplyState};
+use crate::service::ServiceId;
+
+impl Broker {
+    /// Gives queued requests to waiting workers until one of the two runs out.
+    pub(crate) fn dispatch(&mut self, now: Instant, id: ServiceId) {
+        loop {
+            let roster = &self.roster;
+            let Some(service) = self.services.get_mut(id) else { return };
+            if service.queue.is_empty() || service.waiting() == 0 {
+                break;
+            }
+            let Some(peer) = service.next_waiting(|peer, turn| roster.holds(peer, turn)) else { break };
+            match self.next_request(now, id) {
+                Some(job) => self.assign(now, peer, job),
+                None => self.return_to_line(id, peer),
+            }
+        }
+        self.arm_queue(id);
+        self.services.forget_if_unneeded(id);
+    }
+
+    /// The next request that is worth a worker's time.
+    fn next_request(&mut self, now: Instant, id: ServiceId) -> Option<Job> {
+        loop {
+            let job = self.pop_front(id)?;
+            if job.expires <= now {
+                self.fail(&job.client, &job.request, RequestEnd::WaitedTooLong);
+            } else if self.reachable(&job.client).is_none() && !self.config.policy(&job.request.service).run_abandoned {
+                self.fail(&job.client, &job.request, RequestEnd::Abandoned);
+            } else {
+                return Some(job);
+            }
+        }
+    }
+
+    fn assign(&mut self, now: Instant, peer: PeerId, mut job: Job) {
+        self.jobs += 1;
+        job.id = JobId(self.jobs);
+        job.attempts += 1;
+        let command = ToWorker::Request { address: job.id.to_address(), body: job.request.body.clone() };
+        let worker = self.roster.get_mut(peer).expect("the line was asked whether this worker holds its place");
+        worker.turn = None;
+        worker.take_on(now, job);
+        let frames = command.encode(worker.dialect);
+        let has_credit = worker.has_credit();
+        self.counters.dispatched += 1;
+        self.send(peer, frames);
+        if has_credit {
+            self.join_line(peer);
+        }
+        self.arm_worker(peer);
+    }
+
+    /// Puts a worker that can take another request at the end of its line, unless it stands there already.
+    pub(crate) fn join_line(&mut self, peer: PeerId) {
+        let Some(worker) = self.roster.get_mut(peer) else { return };
+        if worker.turn.is_none() && worker.has_credit() {
+            worker.turn = self.services.join_line(worker.service, peer);
+        }
+    }
+
+    /// A worker was called and there was nothing to do after all.
+    fn return_to_line(&mut self, id: ServiceId, peer: PeerId) {
+        if let Some(worker) = self.roster.get_mut(peer) {
+            worker.turn = self.services.join_line(id, peer);
+        }
+    }
+
+    /// Takes a request back from a worker that left.
+    pub(crate) fn take_back(&mut self, id: ServiceId, mut job: Job) {
+        let end = match job.reply {
+            ReplyState::Over => return,
+            ReplyState::Streaming => Some(RequestEnd::StreamBroken),
+            ReplyState::Untouched | ReplyState::Gathering(_) => {
+                let attempts_max = self.config.policy(&job.request.service).attempts_max;
+                (job.attempts >= attempts_max).then_some(RequestEnd::AttemptsExhausted)
+            }
+        };
+        if let Some(end) = end {
+            return self.fail(&job.client, &job.request, end);
+        }
+        if let ReplyState::Gathering(parts) = &mut job.reply {
+            *parts = Frames::new();
+        }
+        self.counters.requeued += 1;
+        let service = job.request.service.detached();
+        self.tell(Event::Requeued { job: job.id, service, attempts: job.attempts });
+        self.push_front(id, job);
+    }
+
+    pub(crate) fn on_queue_alarm(&mut self, now: Instant, id: ServiceId, at: Instant) {
+        let Some(service) = self.services.get_mut(id) else { return };
+        if !service.alarm.rings(at) {
+            return;
+        }
+        while self.front_expires(id).is_some_and(|expires| expires <= now) {
+            if let Some(job) = self.pop_front(id) {
+                self.fail(&job.client, &job.request, RequestEnd::WaitedTooLong);
+            }
+        }
+        self.arm_queue(id);
+        self.services.forget_if_unneeded(id);
+    }
+
+    fn arm_queue(&mut self, id: ServiceId) {
+        let Some(expires) = self.front_expires(id) else { return };
+        if let Some(service) = self.services.get_mut(id) {
+            self.timers.arm(&mut service.alarm, Alarmed::Queue(id), expires);
+        }
+    }
+
+    fn front_expires(&self, id: ServiceId) -> Option<Instant> {
+        self.services.get(id)?.queue.front().map(|job| job.expires)
+    }
+
+    pub(crate) fn push_back(&mut self, id: ServiceId, job: Job) {
+        self.queued.requests += 1;
+        self.queued.bytes += job.byte_count;
+        if let Some(service) = self.services.get_mut(id) {
+            service.queue.push_back(job);
+        }
+    }
+
+    fn push_front(&mut self, id: ServiceId, job: Job) {
+        self.queued.requests += 1;
+        self.queued.bytes += job.byte_count;
+        if let Some(service) = self.services.get_mut(id) {
+            service.queue.push_front(job);
+        }
+    }
+
+    fn pop_front(&mut self, id: ServiceId) -> Option<Job> {
+        let job = self.services.get_mut(id)?.queue.pop_front()?;
+        self.queued.requests -= 1;
+        self.queued.bytes -= job.byte_count;
+        Some(job)
+    }
+}

@@ -1,0 +1,150 @@
+//! What the broker tells about itself: events as data, and counters.
+//!
+//! The machine logs nothing. A driver turns events into log lines at a bounded rate and counters into metrics; the
+//! simulator asserts on both.
+
+use protocol::{PeerFault, PeerId, ServiceName};
+
+use crate::job::JobId;
+
+/// Something that an operator or a test may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A worker has registered.
+    WorkerReady {
+        /// Its connection.
+        peer: PeerId,
+        /// What it offers.
+        service: ServiceName,
+    },
+    /// A worker is registered no more.
+    WorkerLeft {
+        /// Its connection.
+        peer: PeerId,
+        /// What it offered.
+        service: ServiceName,
+        /// Why.
+        departure: Departure,
+        /// How many requests it had not answered.
+        unanswered: usize,
+    },
+    /// A request goes back to the front of its queue because its worker left.
+    Requeued {
+        /// The attempt that ended.
+        job: JobId,
+        /// Whose queue.
+        service: ServiceName,
+        /// How many workers have had it.
+        attempts: u32,
+    },
+    /// A request ended without an answer from a worker.
+    RequestFailed {
+        /// Who asked.
+        client: PeerId,
+        /// For what.
+        service: ServiceName,
+        /// Why.
+        end: RequestEnd,
+    },
+    /// A peer broke a rule of MDP.
+    Fault {
+        /// Who.
+        peer: PeerId,
+        /// Which rule.
+        fault: PeerFault,
+    },
+}
+
+/// Why a worker is registered no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It said DISCONNECT.
+    Left,
+    /// Its connection closed.
+    Closed,
+    /// It was silent for too long.
+    Expired,
+    /// It broke a rule and was told DISCONNECT.
+    Expelled,
+    /// It does not take what is sent to it.
+    Stalled,
+    /// The broker ends.
+    Shutdown,
+}
+
+/// Why a request ended without an answer from a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestEnd {
+    /// The queue of its service is full.
+    QueueFull,
+    /// All queues together, or the table of services, are full.
+    BrokerFull,
+    /// No worker, and the policy of the service is to refuse.
+    NoWorker,
+    /// It waited too long for a worker.
+    WaitedTooLong,
+    /// Every worker that had it left without an answer.
+    AttemptsExhausted,
+    /// Its worker left after parts of the answer had gone out.
+    StreamBroken,
+    /// Its answer in parts is larger than what is kept for a client that takes one reply only.
+    ReplyTooLarge,
+    /// Its command is disabled by `mmi.filter`.
+    Disabled,
+    /// Its client had left before a worker was free.
+    Abandoned,
+}
+
+/// Totals since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests that clients sent, those to `mmi.` included.
+    pub requests: u64,
+    /// Requests given to a worker, each attempt counted.
+    pub dispatched: u64,
+    /// Final replies passed on to clients.
+    pub replies: u64,
+    /// Parts of replies passed on to clients.
+    pub partials: u64,
+    /// Messages for peers that had left or did not take them.
+    pub undeliverable: u64,
+    /// Requests put back because their worker left.
+    pub requeued: u64,
+    /// Requests that ended without an answer from a worker.
+    pub failed: u64,
+    /// Messages that broke a rule of MDP.
+    pub faults: u64,
+    /// Workers told to DISCONNECT.
+    pub expelled: u64,
+}
+
+impl RequestEnd {
+    /// The status of an error reply: three digits and a reason.
+    pub const fn status(self) -> &'static str {
+        match self {
+            Self::QueueFull => "429 queue of the service is full",
+            Self::BrokerFull => "503 broker is full",
+            Self::NoWorker => "503 no worker offers the service",
+            Self::WaitedTooLong => "408 no worker became free in time",
+            Self::AttemptsExhausted => "502 every worker that was given the request left without an answer",
+            Self::StreamBroken => "502 the worker left in the middle of its answer",
+            Self::ReplyTooLarge => "502 the answer in parts is too large for a client that takes one reply",
+            Self::Disabled => "403 command is disabled",
+            Self::Abandoned => "499 client has left",
+        }
+    }
+}
+
+impl Departure {
+    /// A word for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Closed => "closed",
+            Self::Expired => "expired",
+            Self::Expelled => "expelled",
+            Self::Stalled => "stalled",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A request on its way through the broker: waiting in a queue, or with a worker.
+
+use bytes::Bytes;
+use protocol::mdp::Request;
+use protocol::{Frames, Instant, PeerId};
+
+/// One attempt at one request. The worker sees it as the client address and returns it with each reply, so that an
+/// answer can never reach a request that it was not given for. Numbers are never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// A request with everything that is needed to answer it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// The present attempt; changes with each.
+    pub(crate) id: JobId,
+    pub(crate) client: Origin,
+    pub(crate) request: Request,
+    pub(crate) reply: ReplyState,
+    /// When it is given up if no worker has taken it.
+    pub(crate) expires: Instant,
+    /// How many workers have been given it.
+    pub(crate) attempts: u32,
+    pub(crate) byte_count: usize,
+}
+
+/// Where answers go.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// The connection that asked.
+    pub(crate) peer: PeerId,
+    /// What that peer called itself, or empty. A client that comes back under its identity is still answered.
+    pub(crate) identity: Bytes,
+}
+
+/// How far the answer has got.
+#[derive(Debug)]
+pub(crate) enum ReplyState {
+    /// Nothing has left for the client: another worker may start anew.
+    Untouched,
+    /// Parts have gone out; nobody else may begin again from the start.
+    Streaming,
+    /// Parts are kept for a client that takes one reply only.
+    Gathering(Frames),
+    /// The request has failed already; what its worker still says is dropped.
+    Over,
+}
+
+impl JobId {
+    /// The client address that stands for this attempt.
+    pub(crate) fn to_address(self) -> Bytes {
+        Bytes::copy_from_slice(&self.0.to_be_bytes())
+    }
+
+    /// The attempt that a client address stands for; `None` if this broker cannot have given it out.
+    pub(crate) fn from_address(address: &[u8]) -> Option<Self> {
+        address.try_into().ok().map(|bytes| Self(u64::from_be_bytes(bytes)))
+    }
+}

@@ -1,0 +1,153 @@
+//! The services: for each a queue of requests and the workers that wait for one.
+//!
+//! A service exists while it has workers, queued requests or disabled commands. Waiting workers stand in a line, the
+//! least recently used first; one that leaves is not searched for, its place goes stale and is skipped, and the line is
+//! swept when half of it is stale.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use protocol::timers::Alarm;
+use protocol::{PeerId, ServiceName};
+
+use crate::job::Job;
+
+/// A place in the table of services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ServiceId(usize);
+
+/// A worker's place in the line; never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn(u64);
+
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: ServiceName,
+    pub(crate) queue: VecDeque<Job>,
+    /// Registered workers, idle or busy.
+    pub(crate) workers: usize,
+    /// Commands that `mmi.filter` has disabled.
+    pub(crate) disabled: BTreeSet<Bytes>,
+    /// Rings when the request at the front of the queue has waited too long.
+    pub(crate) alarm: Alarm,
+    line: VecDeque<(Turn, PeerId)>,
+    stale: usize,
+}
+
+/// All services, by name and by place.
+#[derive(Debug, Default)]
+pub(crate) struct Services {
+    by_name: BTreeMap<ServiceName, ServiceId>,
+    table: Vec<Option<Service>>,
+    free: Vec<ServiceId>,
+    turns: u64,
+}
+
+impl Service {
+    fn new(name: ServiceName) -> Self {
+        Self {
+            name,
+            queue: VecDeque::new(),
+            workers: 0,
+            disabled: BTreeSet::new(),
+            alarm: Alarm::default(),
+            line: VecDeque::new(),
+            stale: 0,
+        }
+    }
+
+    /// How many workers wait for a request.
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.len() - self.stale
+    }
+
+    /// The worker that has waited longest; `holds` tells whether a worker still stands where the line says.
+    pub(crate) fn next_waiting(&mut self, holds: impl Fn(PeerId, Turn) -> bool) -> Option<PeerId> {
+        while let Some((turn, peer)) = self.line.pop_front() {
+            if holds(peer, turn) {
+                return Some(peer);
+            }
+            self.stale = self.stale.saturating_sub(1);
+        }
+        None
+    }
+
+    /// A worker that stood in the line has left; sweeps when most of the line is stale.
+    pub(crate) fn leave_line(&mut self, holds: impl Fn(PeerId, Turn) -> bool) {
+        self.stale += 1;
+        if self.stale > 16 && self.stale * 2 > self.line.len() {
+            self.line.retain(|(turn, peer)| holds(*peer, *turn));
+            self.stale = 0;
+        }
+    }
+
+    /// How long the line is, stale places included.
+    #[cfg(test)]
+    pub(crate) fn line_len(&self) -> usize {
+        self.line.len()
+    }
+
+    fn is_needed(&self) -> bool {
+        self.workers > 0 || !self.queue.is_empty() || !self.disabled.is_empty()
+    }
+}
+
+impl Services {
+    pub(crate) fn find(&self, name: &ServiceName) -> Option<ServiceId> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn get(&self, id: ServiceId) -> Option<&Service> {
+        self.table.get(id.0).and_then(Option::as_ref)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ServiceId) -> Option<&mut Service> {
+        self.table.get_mut(id.0).and_then(Option::as_mut)
+    }
+
+    /// The service of that name, made if there is room for another; `None` when `services_max` are known.
+    pub(crate) fn find_or_add(&mut self, name: &ServiceName, services_max: usize) -> Option<ServiceId> {
+        if let Some(id) = self.find(name) {
+            return Some(id);
+        }
+        if self.by_name.len() >= services_max {
+            return None;
+        }
+        let name = name.detached();
+        let service = Some(Service::new(name.clone()));
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None => ServiceId(self.table.len()),
+        };
+        match self.table.get_mut(id.0) {
+            Some(place) => *place = service,
+            None => self.table.push(service),
+        }
+        self.by_name.insert(name, id);
+        Some(id)
+    }
+
+    /// Puts a worker at the end of its service's line.
+    pub(crate) fn join_line(&mut self, id: ServiceId, peer: PeerId) -> Option<Turn> {
+        self.turns += 1;
+        let turn = Turn(self.turns);
+        self.get_mut(id)?.line.push_back((turn, peer));
+        Some(turn)
+    }
+
+    /// Forgets the service if nothing keeps it.
+    pub(crate) fn forget_if_unneeded(&mut self, id: ServiceId) {
+        if self.get(id).is_none_or(Service::is_needed) {
+            return;
+        }
+        if let Some(service) = self.table.get_mut(id.0).and_then(Option::take) {
+            self.by_name.remove(&service.name);
+            self.free.push(id);
+        }
+    }
+
+    /// All services in the order of their names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Service> {
+        self.by_name.values().filter_map(|id| self.get(*id))
+    }
+}

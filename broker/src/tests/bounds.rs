@@ -1,0 +1,132 @@
+//! Every queue and table of the broker meets its limit, and empties again.
+
+use super::*;
+use crate::RequestEnd;
+
+const W: Dialect = Dialect::V01;
+
+fn ends(bench: &mut Bench) -> Vec<RequestEnd> {
+    let end = |event| match event {
+        Event::RequestFailed { end, .. } => Some(end),
+        _ => None,
+    };
+    bench.events().into_iter().filter_map(end).collect()
+}
+
+#[test]
+fn queue_max_of_a_service_is_met_and_not_passed() {
+    let mut bench = Bench::with_policy(|policy| policy.queue_max = 3);
+    for _ in 0..4 {
+        bench.request(9, W, "echo", "x");
+    }
+    assert_eq!(bench.broker.queued_requests(), 3);
+    assert_eq!(ends(&mut bench), [RequestEnd::QueueFull]);
+    bench.request(9, W, "other", "x");
+    assert_eq!(bench.broker.queued_requests(), 4, "another service is not concerned");
+}
+
+#[test]
+fn queued_requests_max_of_the_broker_is_met_and_not_passed() {
+    let mut config = Config::default();
+    config.limits.queued_requests_max = 3;
+    let mut bench = Bench::new(config);
+    for service in ["a", "b", "c", "d"] {
+        bench.request(9, W, service, "x");
+    }
+    assert_eq!(bench.broker.queued_requests(), 3);
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull]);
+}
+
+#[test]
+fn queued_bytes_max_of_the_broker_is_met_and_not_passed() {
+    let mut config = Config::default();
+    config.limits.queued_bytes_max = 10;
+    let mut bench = Bench::new(config);
+    bench.request(9, W, "a", "0123456789");
+    bench.request(9, W, "a", "x");
+    assert_eq!(bench.broker.queued_requests(), 1);
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull]);
+    bench.worker(1, W, "a");
+    bench.request(9, W, "a", "x");
+    assert_eq!(bench.broker.queued_requests(), 1, "room again once a worker has taken the first");
+}
+
+#[test]
+fn services_max_is_met_and_not_passed() {
+    let mut config = Config::default();
+    config.limits.services_max = 2;
+    let mut bench = Bench::new(config);
+    bench.worker(1, W, "a");
+    bench.request(9, W, "b", "x");
+    bench.request(9, W, "c", "x");
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull]);
+    bench.worker(2, W, "d");
+    assert!(bench.is_told_disconnect(2, W));
+    bench.disconnect(1);
+    bench.worker(3, W, "d");
+    assert!(!bench.is_told_disconnect(3, W), "a forgotten service leaves room");
+}
+
+#[test]
+fn full_queues_do_not_hinder_a_waiting_worker() {
+    let mut config = Config::default();
+    config.limits.queued_requests_max = 0;
+    config.policy.queue_max = 0;
+    let mut bench = Bench::new(config);
+    bench.worker(1, W, "echo");
+    bench.request(9, W, "echo", "x");
+    assert_eq!(bench.job(1, W).1, "x");
+    bench.request(9, W, "echo", "y");
+    assert_eq!(ends(&mut bench), [RequestEnd::QueueFull]);
+}
+
+#[test]
+fn a_service_is_forgotten_with_its_last_worker_and_request() {
+    let mut bench = Bench::new(Config::default());
+    for peer in 0..1000 {
+        bench.worker(peer, W, &format!("service-{peer}"));
+        bench.disconnect(peer);
+        bench.request(5000, W, &format!("other-{peer}"), "x");
+    }
+    bench.pass(seconds(61));
+    assert_eq!(bench.broker.services.iter().count(), 0);
+    assert_eq!(bench.broker.queued, crate::broker::Queued::default());
+    bench.pass(seconds(60));
+    assert!(bench.broker.timers.is_empty(), "no alarm is left for what is gone");
+}
+
+#[test]
+fn a_line_does_not_grow_with_workers_that_come_and_go() {
+    let mut bench = Bench::new(Config::default());
+    bench.worker(1, W, "echo");
+    for peer in 2..5000 {
+        bench.worker(peer, W, "echo");
+        bench.say(peer, W, FromWorker::Disconnect);
+    }
+    let id = bench.broker.services.find(&name("echo")).unwrap();
+    assert_eq!(bench.broker.services.get(id).unwrap().waiting(), 1);
+    assert!(bench.broker.services.get(id).unwrap().line_len() < 64);
+    bench.request(9, W, "echo", "x");
+    assert_eq!(bench.job(1, W).1, "x");
+}
+
+#[test]
+fn a_large_roster_leaves_at_once_and_its_requests_find_the_last_worker() {
+    let mut bench = Bench::with_policy(|policy| policy.attempts_max = 100);
+    for peer in 0..500 {
+        bench.worker(peer, W, "echo");
+    }
+    for _ in 0..500 {
+        bench.request(9000, W, "echo", "x");
+    }
+    for peer in 1..500 {
+        bench.disconnect(peer);
+    }
+    assert_eq!(bench.broker.workers(), 1);
+    assert_eq!(bench.broker.queued_requests(), 499);
+    for _ in 0..500 {
+        let (address, _) = bench.job(0, W);
+        bench.reply(0, W, &address, Part::Final, "y");
+    }
+    assert_eq!(bench.texts(9000, W).len(), 500);
+}
