@@ -2,7 +2,9 @@
 
 #![allow(clippy::print_stdout, reason = "a program for people: its lines are its result")]
 
+mod fuzz;
 mod layers;
+mod process;
 mod rust_source;
 mod tidy;
 mod tree;
@@ -22,6 +24,8 @@ enum Arguments {
     Layers,
     /// Check files, licences, links and promises in docs
     Tidy,
+    /// Run the fuzz targets from their kept corpus
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -39,5 +43,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match arguments {
         Arguments::Layers => layers::run(&metadata),
         Arguments::Tidy => tidy::run(&metadata),
+        Arguments::Fuzz(arguments) => fuzz::run(&metadata, arguments),
     }
 }
