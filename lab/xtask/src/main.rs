@@ -2,10 +2,12 @@
 
 #![allow(clippy::print_stdout, reason = "a program for people: its lines are its result")]
 
+mod bench;
 mod fuzz;
 mod layers;
 mod process;
 mod rust_source;
+mod test;
 mod tidy;
 mod tree;
 mod violation;
@@ -26,13 +28,19 @@ enum Arguments {
     Tidy,
     /// Run the fuzz targets from their kept corpus
     Fuzz(fuzz::Arguments),
+    /// Install what the tests need, then run everything that must hold
+    Test(test::Arguments),
+    /// Measure ours and its peers side by side
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            if !error.is::<test::Failed>() {
+                eprintln!("error: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -44,5 +52,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Arguments::Layers => layers::run(&metadata),
         Arguments::Tidy => tidy::run(&metadata),
         Arguments::Fuzz(arguments) => fuzz::run(&metadata, arguments),
+        Arguments::Test(arguments) => test::run(&metadata, arguments),
+        Arguments::Bench(arguments) => bench::run(&metadata, arguments),
     }
 }

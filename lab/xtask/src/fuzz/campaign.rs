@@ -197,9 +197,9 @@ mod tests {
     #[test]
     fn minimising_keeps_the_smallest_inputs_within_the_limit() {
         let folder = tempfile::tempdir().unwrap();
-        let script = "for word; do case $word in -*) ;; *) i=0; while [ $i -lt 210 ]; do printf %0${i}d 0 > \"$word/$i\"; \
-                      i=$((i + 1)); done; exit 0;; esac; done";
-        let campaign = campaign(folder.path(), script);
+        let write = "i=0; while [ $i -lt 210 ]; do printf %0${i}d 0 > \"$word/$i\"; i=$((i + 1)); done";
+        let script = format!("for word; do case $word in -*) ;; *) {write}; exit 0;; esac; done");
+        let campaign = campaign(folder.path(), &script);
         campaign.minimise().unwrap();
         assert_eq!(fs::read_dir(&campaign.kept).unwrap().count(), KEPT_FILES_MAX);
         assert!(campaign.kept.join("1").exists() && !campaign.kept.join("209").exists());

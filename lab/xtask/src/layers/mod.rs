@@ -24,3 +24,9 @@ pub(crate) fn run(metadata: &Metadata) -> anyhow::Result<()> {
     violations.extend(purity::check(&tree));
     conclude("layers", violations)
 }
+
+/// The crates of this workspace that must build with default features off.
+pub(crate) fn machines(metadata: &Metadata) -> Vec<&'static str> {
+    let pure = rules::RULES.iter().filter(|rule| rule.purity != rules::Purity::Never).map(|rule| rule.name);
+    pure.filter(|name| metadata.workspace_packages().iter().any(|package| package.name.as_str() == *name)).collect()
+}
