@@ -344,5 +344,4 @@ impl Machine for Session {
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

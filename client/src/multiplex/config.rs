@@ -1,0 +1,91 @@
+//! What a multiplexer is told once, and what of it makes no sense.
+
+use std::time::Duration;
+
+use protocol::mdp::Dialect;
+
+use crate::error::Misuse;
+
+/// The settings of one [`Multiplex`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How the broker is spoken to.
+    pub dialect: Dialect,
+    /// How replies are told apart.
+    pub correlation: Correlation,
+    /// Requests under way at once.
+    pub in_flight_max: usize,
+    /// Requests that wait for one of those to end; more are refused with [`Failure::Full`].
+    pub waiting_max: usize,
+    /// The first delay before a lost connection is replaced; it doubles up to `reconnect_max`.
+    pub reconnect_first: Duration,
+    /// The longest delay before a lost connection is replaced.
+    pub reconnect_max: Duration,
+    /// Where the jitter of the delays starts; the same seed waits the same.
+    pub seed: u64,
+}
+
+/// How replies find their requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correlation {
+    /// By a number in the envelope.
+    Envelope,
+    /// By there being one only, whatever `in_flight_max` says.
+    OneAtATime,
+}
+
+impl Config {
+    /// For brokers that return the envelope; 1024 requests under way.
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            correlation: Correlation::Envelope,
+            in_flight_max: 1024,
+            waiting_max: 64 << 10,
+            reconnect_first: Duration::from_millis(100),
+            reconnect_max: Duration::from_secs(5),
+            seed: 0,
+        }
+    }
+
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// [`Misuse::InFlight`] or [`Misuse::NoEnvelope`].
+    pub fn check(&self) -> Result<(), Misuse> {
+        if self.in_flight_max == 0 {
+            return Err(Misuse::InFlight);
+        }
+        if self.correlation == Correlation::Envelope && !self.dialect.is_delimited() {
+            return Err(Misuse::NoEnvelope(self.dialect));
+        }
+        Ok(())
+    }
+
+    /// Requests that may be under way at once.
+    pub fn slots(&self) -> usize {
+        match self.correlation {
+            Correlation::Envelope => self.in_flight_max,
+            Correlation::OneAtATime => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialect_without_envelope_can_only_do_one_at_a_time() {
+        let numbered = Config::new(Dialect::V02);
+        assert_eq!(numbered.check(), Err(Misuse::NoEnvelope(Dialect::V02)));
+        let single = Config { correlation: Correlation::OneAtATime, ..numbered };
+        assert_eq!((single.check(), single.slots()), (Ok(()), 1));
+    }
+
+    #[test]
+    fn in_flight_max_is_one_at_least() {
+        let none = Config { in_flight_max: 0, ..Config::new(Dialect::V01) };
+        assert_eq!(none.check(), Err(Misuse::InFlight));
+    }
+}
