@@ -1,2 +1,2 @@
-//! lab/bench
+//! `bench`: not finished yet as a program; the generator is in the library.
 fn main() {}

@@ -1,0 +1,249 @@
+//! What is read off the machine: processor time and memory of a process, the machine's name, medians.
+//!
+//! Everything comes from `/proc` (proc(5)); only Linux is measured.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
+use serde::Serialize;
+
+/// Reads the processor time of a server and of ourselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Gauge {
+    server: u32,
+}
+
+/// Processor time so far, user and system, all threads.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// The server's.
+    pub server: Duration,
+    /// The generator's.
+    pub generator: Duration,
+}
+
+impl Gauge {
+    /// Watches the process with this id.
+    pub fn new(server: u32) -> Self {
+        Self { server }
+    }
+
+    /// Both clocks, now.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub fn read(&self) -> anyhow::Result<Reading> {
+        Ok(Reading { server: processor_time(&self.server.to_string())?, generator: processor_time("self")? })
+    }
+}
+
+/// Resident memory of a process now, bytes.
+///
+/// # Errors
+/// The process is gone.
+pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most resident memory that a process ever had, bytes.
+///
+/// # Errors
+/// The process is gone.
+pub fn resident_bytes_peak(pid: u32) -> anyhow::Result<u64> {
+    status_bytes(pid, "VmHWM:")
+}
+
+/// The middle one, or the mean of the two in the middle; NaN of nothing.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let upper = sorted.len() / 2;
+    let lower = sorted.len().saturating_sub(1) / 2;
+    match (sorted.get(lower), sorted.get(upper)) {
+        (Some(low), Some(high)) => f64::midpoint(*low, *high),
+        _ => f64::NAN,
+    }
+}
+
+/// How far apart the values are: highest less lowest, over the median.
+pub fn spread(values: &[f64]) -> f64 {
+    let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
+    (highest - lowest) / median(values)
+}
+
+/// The machine and the time, for the head of a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Machine {
+    /// Model name of the processor.
+    pub processor: String,
+    /// Cores that are online.
+    pub cores: usize,
+    /// Memory in all, bytes.
+    pub memory_bytes: u64,
+    /// Kernel release.
+    pub kernel: String,
+    /// When it was measured, UTC, to the second.
+    pub date: String,
+}
+
+impl Machine {
+    /// This machine, now.
+    ///
+    /// # Errors
+    /// `/proc` does not answer.
+    pub fn read() -> anyhow::Result<Self> {
+        let processors = fs::read_to_string("/proc/cpuinfo")?;
+        let field = |name| processors.lines().filter_map(move |line| field_of(line, name));
+        let memory = fs::read_to_string("/proc/meminfo")?;
+        Ok(Self {
+            processor: field("model name").next().unwrap_or("unknown").to_owned(),
+            cores: field("processor").count(),
+            memory_bytes: memory.lines().find_map(|line| kilobytes(line, "MemTotal:")).unwrap_or(0),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            date: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+        })
+    }
+}
+
+/// Raises the number of files that we, and processes started from now on, may have open.
+///
+/// # Errors
+/// The hard limit is lower and we may not raise it.
+pub fn raise_open_files(wanted: u64) -> anyhow::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft >= wanted {
+        return Ok(());
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
+        .with_context(|| format!("{wanted} open files are needed; the limit is {hard} (`ulimit -Hn`)"))
+}
+
+/// Which core runs what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// The kernel decides, as it would for anybody.
+    Free,
+    /// Servers on core 0, the generator on core 1.
+    Pinned,
+}
+
+impl Placement {
+    /// Starts a server by `start`; a child inherits the core that we are on while it starts.
+    ///
+    /// # Errors
+    /// That of `start`, or the machine has no second core.
+    pub fn start_server<T>(self, start: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        if self == Self::Free {
+            return start();
+        }
+        let before = sched_getaffinity(Pid::from_raw(0))?;
+        move_to_core(0)?;
+        let started = start();
+        sched_setaffinity(Pid::from_raw(0), &before)?;
+        started
+    }
+
+    /// Puts the calling thread on the generator's core; threads and processes started later follow it.
+    ///
+    /// # Errors
+    /// The machine has no second core.
+    pub fn settle_generator(self) -> anyhow::Result<()> {
+        if self == Self::Pinned { move_to_core(1) } else { Ok(()) }
+    }
+}
+
+fn move_to_core(core: usize) -> anyhow::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &cores).with_context(|| format!("cannot run on core {core}"))
+}
+
+/// User and system time of all threads of `/proc/<process>`.
+fn processor_time(process: &str) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("the server is gone: {path}"))?;
+    let ticks = stat_ticks(&stat).with_context(|| format!("{path} is not what proc(5) says"))?;
+    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
+/// Fields 14 and 15, counted after the name in parentheses, which may hold spaces.
+fn stat_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_ascii_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(user + system)
+}
+
+fn status_bytes(pid: u32, field: &str) -> anyhow::Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("the server is gone: {path}"))?;
+    status.lines().find_map(|line| kilobytes(line, field)).with_context(|| format!("{path} has no {field}"))
+}
+
+fn kilobytes(line: &str, field: &str) -> Option<u64> {
+    let value = line.strip_prefix(field)?.trim().strip_suffix(" kB")?;
+    Some(value.parse::<u64>().ok()? * 1024)
+}
+
+fn field_of<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (key, value) = line.split_once(':')?;
+    (key.trim_end() == name).then_some(value.trim())
+}
+
+/// USER_HZ: 100 on every Linux of x86 and ARM, whatever the kernel's own tick is.
+const TICKS_PER_SECOND: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_read_behind_a_name_with_parentheses_and_spaces() {
+        let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 150 25 9 9 20 0 7 0 100 1000 10";
+        assert_eq!(stat_ticks(stat), Some(175));
+        assert_eq!(stat_ticks("42 broken"), None);
+    }
+
+    #[test]
+    fn our_own_processor_time_grows_while_we_compute() {
+        let before = processor_time("self").unwrap();
+        let mut sum = 0u64;
+        while processor_time("self").unwrap() < before + Duration::from_millis(30) {
+            sum = (0..1_000_000).fold(sum, |sum, value| std::hint::black_box(sum ^ value));
+        }
+        assert!(processor_time("self").unwrap() > before);
+    }
+
+    #[test]
+    fn resident_memory_is_below_its_peak() {
+        let pid = std::process::id();
+        assert!(resident_bytes(pid).unwrap() > 0);
+        assert!(resident_bytes(pid).unwrap() <= resident_bytes_peak(pid).unwrap());
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_an_error() {
+        assert!(Gauge::new(u32::MAX).read().is_err());
+        assert!(resident_bytes(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn median_takes_the_middle() {
+        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+        assert!(median(&[]).is_nan());
+        assert!((spread(&[90.0, 100.0, 120.0]) - 0.3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn machine_names_its_processor_and_kernel() {
+        let machine = Machine::read().unwrap();
+        assert!(machine.cores >= 1 && machine.memory_bytes > 0);
+        assert!(!machine.kernel.is_empty() && machine.date.ends_with('Z'));
+    }
+}
