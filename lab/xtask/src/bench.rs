@@ -5,6 +5,7 @@ use std::process::Command;
 use cargo_metadata::Metadata;
 
 use crate::process;
+use crate::tools::Tools;
 
 /// The command line of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
@@ -20,18 +21,27 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When something does not build, or a measurement fails.
 pub(crate) fn run(metadata: &Metadata, arguments: &Arguments) -> anyhow::Result<()> {
-    let root = metadata.workspace_root.as_std_path();
-    process::run(process::cargo(&["build", "--release", "--package", "majordomo"]).current_dir(root))?;
-    let mut bench = process::cargo(&["run", "--release", "--package", "bench", "--"]);
-    process::run(bench.args(&arguments.arguments).current_dir(root))
+    let tools = Tools::installed(metadata);
+    if let Err(error) = tools.complaint(false) {
+        println!("{error:#}; measuring without");
+    }
+    let cargo = |words: &[&str]| {
+        let mut command = process::cargo(words);
+        command.current_dir(&metadata.workspace_root).envs(tools.environment());
+        command
+    };
+    process::run(&mut cargo(&["build", "--release", "--package", "majordomo"]))?;
+    process::run(cargo(&["run", "--release", "--package", "bench", "--"]).args(&arguments.arguments))
 }
 
-/// Shows that the benchmark works: one short round in `cargo`'s debug build, whose figures mean nothing.
+/// Shows that the benchmark works: one short round of debug builds, whose figures mean nothing. `cargo` gives commands
+/// that run in the right place.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn smoke(mut cargo: Command) -> anyhow::Result<()> {
-    process::run(cargo.args(["run", "--package", "bench", "--"]).args(SMOKE))
+pub(crate) fn smoke(cargo: impl Fn(&[&str]) -> Command) -> anyhow::Result<()> {
+    process::run(&mut cargo(&["build", "--package", "majordomo", "--package", "bench"]))?;
+    process::run(cargo(&["run", "--package", "bench", "--"]).args(SMOKE))
 }
 
 const SMOKE: &[&str] = &["rpc", "--rounds", "1", "--seconds", "1", "--sizes", "64", "--patterns", "1x1,50x20"];

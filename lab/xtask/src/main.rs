@@ -9,6 +9,7 @@ mod process;
 mod rust_source;
 mod test;
 mod tidy;
+mod tools;
 mod tree;
 mod violation;
 

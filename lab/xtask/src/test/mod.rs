@@ -1,21 +1,18 @@
 //! `cargo xtask test`: installs what the tests need, then runs everything that must hold, one step after the other.
 //!
-//! A step that fails does not stop the next one: one run shows all that is wrong. [`tools`] installs, [`steps`] is the
-//! list, [`report`] the headings and the table at the end.
+//! A step that fails does not stop the next one: one run shows all that is wrong. [`steps`] is the list, [`report`] the
+//! headings and the table at the end; [`crate::tools`] installs.
 
-mod debian;
-mod python;
 mod report;
 mod steps;
-mod tools;
 
 use std::fmt;
 use std::time::Instant;
 
 use cargo_metadata::Metadata;
 
+use crate::tools::Tools;
 use report::Report;
-use tools::Tools;
 
 /// The command line of `cargo xtask test`.
 #[derive(Debug, clap::Args)]

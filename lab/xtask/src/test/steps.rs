@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use cargo_metadata::Metadata;
 
-use super::tools::{Tools, find_program};
+use crate::tools::{Tools, find_program};
 use crate::{bench, fuzz, layers, process, tidy};
 
 /// One step.
@@ -45,7 +45,7 @@ const STEPS: &[Step] = &[
     Step { name: "docs", run: docs },
     Step { name: "compose", run: compose },
     Step { name: "fuzz", run: fuzz },
-    Step { name: "bench", run: |run| bench::smoke(run.cargo(&[])) },
+    Step { name: "bench", run: |run| bench::smoke(|words| run.cargo(words)) },
 ];
 
 /// The steps with these names in the list's order; all of them when none is named.

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::tools::find_program;
+use super::find_program;
 use crate::process;
 
 /// Makes the environment and fills it, unless it is there; returns its folder.

@@ -1,35 +1,40 @@
-//! Programs that come as Debian packages, installed where we may: as root or by a sudo that asks nothing.
+//! What comes as Debian packages, installed where we may: as root or by a sudo that asks nothing.
 //!
 //! Servers are installed without being started: the tests start their own, on free ports.
 
+use std::path::Path;
 use std::process::Command;
 
-use super::tools::find_program;
+use super::find_program;
 use crate::process;
 
-/// A program that tests run, and who ships it.
+/// A program or a header that tests need, and who ships it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Program {
-    /// Its name on PATH.
+pub(super) struct Part {
+    /// A program's name, or the full path of a file.
     name: &'static str,
     package: &'static str,
     /// Who needs it.
     purpose: &'static str,
 }
 
-impl Program {
+impl Part {
     /// The line that says what one can do.
     pub(super) fn absent(&self) -> String {
         let Self { name, package, purpose } = self;
         format!("{name}: not found, and {purpose} need it; install the package {package} (Debian's name)")
     }
+
+    fn is_there(&self) -> bool {
+        if self.name.starts_with('/') { Path::new(self.name).exists() } else { find_program(self.name).is_some() }
+    }
 }
 
-/// Installs what is missing; returns a line for each program that still is.
+/// Installs what is missing; returns a line for each part that still is.
 pub(super) fn install() -> Vec<String> {
     let missing = missing();
     if !missing.is_empty() {
-        let packages: Vec<_> = missing.iter().map(|program| program.package).collect();
+        let packages: Vec<_> = missing.iter().map(|part| part.package).collect();
         match privileged() {
             _ if find_program("apt-get").is_none() => println!("no apt-get: {} not installed", packages.join(" ")),
             None => println!("neither root nor sudo: {} not installed", packages.join(" ")),
@@ -40,12 +45,12 @@ pub(super) fn install() -> Vec<String> {
             }
         }
     }
-    self::missing().iter().map(Program::absent).collect()
+    self::missing().iter().map(Part::absent).collect()
 }
 
-/// The programs that are not there.
-pub(super) fn missing() -> Vec<Program> {
-    PROGRAMS.iter().filter(|program| find_program(program.name).is_none()).copied().collect()
+/// What is not there.
+pub(super) fn missing() -> Vec<Part> {
+    PARTS.iter().filter(|part| !part.is_there()).copied().collect()
 }
 
 /// The front of a command that runs as root, when there is a way.
@@ -59,11 +64,12 @@ fn privileged() -> Option<Command> {
     process::output(Command::new("sudo").args(["--non-interactive", "true"])).is_ok().then_some(sudo)
 }
 
-const PROGRAMS: &[Program] = &[
-    Program { name: "python3", package: "python3-venv", purpose: "the foreign peers" },
-    Program { name: "redis-server", package: "redis-server", purpose: "the cache's tests" },
-    Program { name: "gearmand", package: "gearman-job-server", purpose: "the benchmark's peers" },
-    Program { name: "g++", package: "g++", purpose: "the fuzz targets" },
+const PARTS: &[Part] = &[
+    Part { name: "python3", package: "python3-venv", purpose: "the foreign peers" },
+    Part { name: "redis-server", package: "redis-server", purpose: "the cache's tests" },
+    Part { name: "gearmand", package: "gearman-job-server", purpose: "the benchmark's peers" },
+    Part { name: "/usr/include/zmq.h", package: "libzmq3-dev", purpose: "the benchmark's peers" },
+    Part { name: "g++", package: "g++", purpose: "the fuzz targets" },
 ];
 
 /// Debian asks /usr/sbin/policy-rc.d before it starts a service: 101 means no.
@@ -83,8 +89,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_program_is_named_with_its_package_and_who_needs_it() {
-        let program = Program { name: "a", package: "b", purpose: "the c" };
-        assert_eq!(program.absent(), "a: not found, and the c need it; install the package b (Debian's name)");
+    fn a_part_is_a_program_on_path_or_a_file() {
+        let part = |name| Part { name, package: "", purpose: "" };
+        assert!(part("sh").is_there() && part("/bin/sh").is_there());
+        assert!(!part("no-such-program-here").is_there() && !part("/no/such/file").is_there());
+    }
+
+    #[test]
+    fn a_missing_part_is_named_with_its_package_and_who_needs_it() {
+        let part = Part { name: "a", package: "b", purpose: "the c" };
+        assert_eq!(part.absent(), "a: not found, and the c need it; install the package b (Debian's name)");
     }
 }

@@ -1,7 +1,9 @@
-//! The programs that tests run beside us: where they are, or why they are not there.
+//! The programs that tests and benchmarks run beside us: where they are, or why they are not there.
 //!
-//! What is there already is used as it is, so that a second run costs nothing. [`super::python`] and [`super::debian`]
-//! install the rest.
+//! What is there already is used as it is: a second run costs nothing. [`python`] and [`debian`] install the rest.
+
+mod debian;
+mod python;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,11 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use cargo_metadata::Metadata;
 
-use super::{debian, python};
-
 /// What was found, and what could not be had.
 #[derive(Debug, Default)]
-pub(super) struct Tools {
+pub(crate) struct Tools {
     /// The folder of the Python environment; its programs are in `bin`.
     python: Option<PathBuf>,
     redis_server: Option<PathBuf>,
@@ -23,21 +23,21 @@ pub(super) struct Tools {
 
 impl Tools {
     /// Looks for everything and installs what is missing.
-    pub(super) fn installed(metadata: &Metadata) -> Self {
+    pub(crate) fn installed(metadata: &Metadata) -> Self {
         let mut missing = debian::install();
         let python = keep(python::install(&requirements(metadata), &environment_folder(metadata)), &mut missing);
         Self { python, redis_server: find_program("redis-server"), missing }
     }
 
     /// Looks for everything and installs nothing.
-    pub(super) fn present(metadata: &Metadata) -> Self {
-        let mut missing = debian::missing().iter().map(debian::Program::absent).collect();
+    pub(crate) fn present(metadata: &Metadata) -> Self {
+        let mut missing = debian::missing().iter().map(debian::Part::absent).collect();
         let python = keep(python::present(&requirements(metadata), &environment_folder(metadata)), &mut missing);
         Self { python, redis_server: find_program("redis-server"), missing }
     }
 
     /// Prints what is missing: a failure, unless the tests are told to do without.
-    pub(super) fn complaint(&self, offline: bool) -> anyhow::Result<()> {
+    pub(crate) fn complaint(&self, offline: bool) -> anyhow::Result<()> {
         for line in &self.missing {
             println!("{line}");
         }
@@ -48,7 +48,7 @@ impl Tools {
     }
 
     /// The variables by which tests find the tools.
-    pub(super) fn environment(&self) -> Vec<(&'static str, OsString)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
         let mut variables = Vec::new();
         let mut folders: Vec<PathBuf> = search_folders();
         if let Some(python) = &self.python {
@@ -67,7 +67,7 @@ impl Tools {
 }
 
 /// The program of this name on PATH, or where Debian keeps servers.
-pub(super) fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     search_folders().into_iter().map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
