@@ -5,6 +5,7 @@
 //! - [`load`] the generator core: one thread that plays every client and every worker, the same for all servers
 //! - [`peers`] how each server is started on a free port, and stopped
 //! - [`measure`] processor time, memory, percentiles, medians, and the machine itself
+//! - [`results`] the figures of a load, of its rounds, and the goals that they are held against
 //! - [`suites`] what is measured: `rpc`, `footprint`; a new one is a file there and a line in `main.rs`
 //! - [`report`] tables, JSON lines, and sections of docs/PERFORMANCE.md
 
@@ -12,4 +13,7 @@ pub mod load;
 pub mod measure;
 pub mod peers;
 pub mod plan;
+pub mod report;
+pub mod results;
+pub mod suites;
 pub mod wire;

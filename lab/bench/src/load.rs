@@ -22,7 +22,7 @@ use mio::{Events, Poll};
 use crate::measure::{Gauge, Reading};
 use crate::peers::Addresses;
 use crate::plan::Plan;
-use crate::wire::{Caller, Event, Protocol, Speaker};
+use crate::wire::{Caller, Event, Protocol};
 use crowd::{Crowd, EVENTS_MAX, wait};
 use ledger::Ledger;
 
@@ -81,7 +81,6 @@ struct Load<P: Protocol> {
     tally: Tally,
     /// Whether a reply is followed by the next request.
     issuing: bool,
-    next_heartbeat: Instant,
 }
 
 struct Tally {
@@ -105,8 +104,8 @@ impl<P: Protocol> Load<P> {
             (0..plan.pattern.clients).map(|client| Ledger::new(client, plan.pattern.outstanding, body_bytes)).collect();
         let latency_ns = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
         let tally = Tally { recording: false, replies: 0, latency_ns, mismatched: 0 };
-        let (body, next_heartbeat) = (vec![b'.'; body_bytes], Instant::now() + HEARTBEAT_INTERVAL);
-        Ok(Self { poll, events, workers, clients, ledgers, body, tally, issuing: true, next_heartbeat })
+        let body = vec![b'.'; body_bytes];
+        Ok(Self { poll, events, workers, clients, ledgers, body, tally, issuing: true })
     }
 
     /// Sends every client's first requests.
@@ -146,7 +145,7 @@ impl<P: Protocol> Load<P> {
     }
 
     fn turn(&mut self, end: Instant) -> anyhow::Result<()> {
-        wait(&mut self.poll, &mut self.events, end.min(self.next_heartbeat))?;
+        wait(&mut self.poll, &mut self.events, end.min(self.workers.next_heartbeat()))?;
         for arrival in &self.events {
             if self.workers.holds(arrival) {
                 self.workers.pump(arrival, |_, _, _| Ok(())).context("a worker's connection")?;
@@ -168,18 +167,7 @@ impl<P: Protocol> Load<P> {
             };
             self.clients.pump(arrival, react).context("a client's connection")?;
         }
-        self.heartbeat_if_due()
-    }
-
-    fn heartbeat_if_due(&mut self) -> anyhow::Result<()> {
-        let now = Instant::now();
-        if now >= self.next_heartbeat {
-            self.next_heartbeat = now + HEARTBEAT_INTERVAL;
-            for worker in &mut self.workers.connections {
-                worker.say(Speaker::heartbeat)?;
-            }
-        }
-        Ok(())
+        self.workers.heartbeat_if_due()
     }
 }
 
@@ -199,7 +187,5 @@ impl Tally {
     }
 }
 
-/// Well under the 2.5 s that MDP's references use.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// A client with a thousand small requests outstanding empties its socket in one read.
 const INBOX_BYTES_MIN: usize = 256 << 10;

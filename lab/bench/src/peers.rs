@@ -83,7 +83,9 @@ impl Installed {
     pub fn version(&self) -> String {
         let output = Command::new(&self.program).arg("--version").output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("version unknown").to_owned()
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("version unknown");
+        // gearmand goes on with where to complain.
+        line.split(" - ").next().unwrap_or(line).to_owned()
     }
 
     /// Starts it on a free port of the loopback.

@@ -14,6 +14,7 @@ use crate::wire::{Event, Speaker};
 pub(super) struct Crowd<S> {
     first_token: usize,
     pub(super) connections: Vec<Connection<S>>,
+    next_heartbeat: Instant,
 }
 
 impl<S: Speaker> Crowd<S> {
@@ -28,7 +29,8 @@ impl<S: Speaker> Crowd<S> {
         inbox_bytes: usize,
         make: impl Fn(usize) -> S,
     ) -> anyhow::Result<Self> {
-        let mut crowd = Self { first_token, connections: Vec::with_capacity(count) };
+        let next_heartbeat = Instant::now() + HEARTBEAT_INTERVAL;
+        let mut crowd = Self { first_token, connections: Vec::with_capacity(count), next_heartbeat };
         while crowd.connections.len() < count {
             let wave = WAVE.min(count - crowd.connections.len());
             for _ in 0..wave {
@@ -39,6 +41,21 @@ impl<S: Speaker> Crowd<S> {
             crowd.await_ready(poll, events, wave)?;
         }
         Ok(crowd)
+    }
+
+    /// When [`Crowd::heartbeat_if_due`] has something to do next.
+    pub(super) fn next_heartbeat(&self) -> Instant {
+        self.next_heartbeat
+    }
+
+    /// Lets every speaker give its sign of life, once an interval.
+    pub(super) fn heartbeat_if_due(&mut self) -> anyhow::Result<()> {
+        let now = Instant::now();
+        if now < self.next_heartbeat {
+            return Ok(());
+        }
+        self.next_heartbeat = now + HEARTBEAT_INTERVAL;
+        self.connections.iter_mut().try_for_each(|connection| connection.say(Speaker::heartbeat))
     }
 
     fn await_ready(&mut self, poll: &mut Poll, events: &mut Events, mut missing: usize) -> anyhow::Result<()> {
@@ -97,5 +114,7 @@ pub(super) fn wait(poll: &mut Poll, events: &mut Events, end: Instant) -> anyhow
 pub(super) const WAVE: usize = 32;
 /// How long a wave may take to be taken in, or to be answered.
 pub(super) const READY_MAX: Duration = Duration::from_secs(10);
+/// Well under the 2.5 s that MDP's references use.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Arrivals handled between two waits.
 pub(super) const EVENTS_MAX: usize = 512;
