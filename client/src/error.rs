@@ -38,6 +38,14 @@ pub enum Error {
         /// What: the status, and its reason if there was one.
         status: String,
     },
+    /// The service answered with something that its protocol does not know.
+    #[error("service {service} answered what makes no sense: {reason}")]
+    BadReply {
+        /// Who answered.
+        service: ServiceName,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The reply is larger than this client collects.
     #[error("reply of more than {max} bytes")]
     TooLarge {

@@ -1,20 +1,57 @@
 //! The client SDK: Lazy Pirate and asynchronous Majordomo clients.
 //!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use client::LazyPirate;
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), client::Error> {
+//!     let mut pirate = LazyPirate::new("tcp://127.0.0.1:5555");
+//!     let reply = pirate.request("echo", ["hello"]).await?;
+//!     println!("{:?}", reply.body);
+//!     Ok(())
+//! }
+//! ```
+//!
 //! - [`pirate`] one request at a time, a new socket for each retry; [`multiplex`] many at once. Both are pure machines;
 //!   [`number`], [`patience`], [`event`] belong to them
 //! - [`reply`], [`error`] what a caller gets
+//! - with the feature `tokio`, on by default: [`LazyPirate`] and [`Client`] drive them, [`services()`] asks a broker what
+//!   it serves
 
+#[cfg(feature = "tokio")]
+mod call;
+#[cfg(feature = "tokio")]
+mod caller;
+#[cfg(feature = "tokio")]
+mod client;
 pub mod error;
 pub mod event;
+#[cfg(feature = "tokio")]
+mod lazy_pirate;
 pub mod multiplex;
 pub mod number;
+#[cfg(feature = "tokio")]
+mod owner;
 pub mod patience;
 pub mod pirate;
 pub mod reply;
+#[cfg(feature = "tokio")]
+mod services;
 
+#[cfg(feature = "tokio")]
+pub use client::{Builder, Client, Parts};
 pub use error::{Error, Misuse};
 pub use event::Event;
+#[cfg(feature = "tokio")]
+pub use lazy_pirate::LazyPirate;
+#[cfg(feature = "tokio")]
+pub use owner::Counts;
 pub use patience::{Patience, Silence};
 pub use protocol::mdp::Dialect;
 pub use protocol::{Frames, ServiceName};
 pub use reply::{Progress, Reply};
+#[cfg(feature = "tokio")]
+pub use runtime;
+#[cfg(feature = "tokio")]
+pub use services::{Service, services};

@@ -2,10 +2,12 @@
 //!
 //! - [`clock`] time as the machines count it
 //! - [`drive`] one loop for every machine: receive or wake, handle, drain
+//! - [`link`] the socket of a machine with one broker
 //! - [`shutdown`] SIGINT and SIGTERM as a future
 
 pub mod clock;
 pub mod drive;
+pub mod link;
 pub mod shutdown;
 
 pub use clock::Clock;

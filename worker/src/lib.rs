@@ -1,17 +1,53 @@
 //! The worker SDK: serve a Majordomo service in ten lines.
 //!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use worker::{Frames, Request, Worker};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), worker::Error> {
+//!     Worker::new("tcp://127.0.0.1:5555", "echo")
+//!         .serve(|request: Request| async move { Ok::<Frames, std::io::Error>(request.body) })
+//!         .await
+//! }
+//! ```
+//!
 //! - [`session`] the worker's side of the protocol, a pure machine; [`config`], [`job`], [`event`] belong to it
 //! - [`status`] how a failed job is answered
+//! - with the feature `tokio`, on by default: [`Worker`] drives a session; [`handler`] says what may serve, [`json`] makes
+//!   a handler of typed JSON, [`Reply`] may be a stream
 
 pub mod config;
 pub mod event;
+#[cfg(feature = "tokio")]
+pub mod handler;
 pub mod job;
+#[cfg(feature = "tokio")]
+mod json;
+#[cfg(feature = "tokio")]
+mod port;
+#[cfg(feature = "tokio")]
+mod request;
+#[cfg(feature = "tokio")]
+mod run;
+#[cfg(feature = "tokio")]
+mod serve;
 pub mod session;
 pub mod status;
 
 pub use config::{Config, Misuse};
 pub use event::{Cause, Event};
+#[cfg(feature = "tokio")]
+pub use handler::Handler;
 pub use job::JobId;
+#[cfg(feature = "tokio")]
+pub use json::{Json, Typed, json};
 pub use protocol::mdp::Dialect;
 pub use protocol::{Frames, ServiceName};
+#[cfg(feature = "tokio")]
+pub use request::{Parts, Reply, Request};
+#[cfg(feature = "tokio")]
+pub use runtime::{self, Shutdown};
+#[cfg(feature = "tokio")]
+pub use serve::{Error, Worker};
 pub use session::Session;

@@ -41,9 +41,9 @@ impl Config {
             dialect,
             correlation: Correlation::Envelope,
             in_flight_max: 1024,
-            waiting_max: 64 << 10,
+            waiting_max: 1024,
             reconnect_first: Duration::from_millis(100),
-            reconnect_max: Duration::from_secs(5),
+            reconnect_max: Duration::from_secs(1),
             seed: 0,
         }
     }

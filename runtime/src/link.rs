@@ -1,0 +1,131 @@
+//! The socket of a machine that has one broker: opened and closed at its word, silent in between.
+//!
+//! What the socket cannot take at once is kept in order and offered again; meanwhile [`Link::is_clogged`] tells the
+//! driver to take no more work in, so that what is kept stays as small as what one round of the machine says.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use protocol::Frames;
+use zmtp::{Dealer, Endpoint, Event, Options, UnsentReason};
+
+/// A DEALER socket that is there or not.
+#[derive(Debug)]
+pub struct Link {
+    endpoint: Endpoint,
+    options: Options,
+    dealer: Option<Dealer>,
+    events: Vec<Event>,
+    unsent: VecDeque<Frames>,
+}
+
+/// What comes from a link. A machine with one broker does not need the connection's number: a [closed](Link::close)
+/// link brings nothing of its former connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The socket has a connection.
+    Connected,
+    /// A message arrived.
+    Message(Frames),
+    /// The socket lost its connection, and tries to get another by itself.
+    Disconnected,
+}
+
+/// How long a full socket is left alone.
+const CLOGGED_PAUSE: Duration = Duration::from_millis(2);
+
+impl Link {
+    /// A link without a socket.
+    pub fn new(endpoint: Endpoint, options: Options) -> Self {
+        Self { endpoint, options, dealer: None, events: Vec::new(), unsent: VecDeque::new() }
+    }
+
+    /// Where it connects to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Connects a new socket in the background. Must be called within a tokio runtime.
+    pub fn open(&mut self) {
+        self.close();
+        self.dealer = Some(Dealer::connect(self.endpoint.clone(), self.options.clone()));
+    }
+
+    /// Drops the socket, what it still holds, and what was kept for it.
+    pub fn close(&mut self) {
+        self.dealer = None;
+        self.events.clear();
+        self.unsent.clear();
+    }
+
+    /// Sends now, or as soon as the socket can; never waits. Without a socket the message is dropped.
+    pub fn send(&mut self, frames: Frames) {
+        self.unsent.push_back(frames);
+        if self.unsent.len() == 1 {
+            self.flush();
+        }
+    }
+
+    /// Whether messages are kept because the socket is full.
+    pub fn is_clogged(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Waits until something was heard, or a clogged socket took messages again, and appends all that is ready. Without
+    /// a socket it waits for ever. Cancel safe.
+    pub async fn recv(&mut self, heard: &mut Vec<Heard>) {
+        let clogged = self.is_clogged();
+        let Some(dealer) = &mut self.dealer else { return std::future::pending().await };
+        tokio::select! {
+            biased;
+            () = dealer.recv(&mut self.events) => {}
+            () = tokio::time::sleep(CLOGGED_PAUSE), if clogged => self.flush(),
+        }
+        heard.extend(self.events.drain(..).map(Heard::from));
+    }
+
+    /// Appends what is ready without waiting for anything.
+    pub async fn recv_ready(&mut self, heard: &mut Vec<Heard>) {
+        tokio::select! {
+            biased;
+            () = self.recv(heard) => {}
+            () = std::future::ready(()) => {}
+        }
+    }
+
+    /// Gives the socket time to send what it holds, as long as its linger allows, and ends it.
+    pub async fn finish(mut self) {
+        let linger = tokio::time::Instant::now() + self.options.linger;
+        while self.is_clogged() && tokio::time::Instant::now() < linger {
+            tokio::time::sleep(CLOGGED_PAUSE).await;
+            self.flush();
+        }
+        if let Some(dealer) = self.dealer.take() {
+            dealer.close().await;
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some(dealer) = &mut self.dealer else { return self.unsent.clear() };
+        while let Some(frames) = self.unsent.pop_front() {
+            match dealer.try_send(frames) {
+                Ok(()) => {}
+                Err(unsent) if unsent.reason == UnsentReason::Full => {
+                    return self.unsent.push_front(unsent.frames);
+                }
+                // Too large, or gone: it can never leave, and the machine's own timers know what that means.
+                Err(unsent) => tracing::warn!(reason = ?unsent.reason, "message dropped"),
+            }
+        }
+    }
+}
+
+impl From<Event> for Heard {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Connected { .. } => Self::Connected,
+            Event::Message { frames, .. } => Self::Message(frames),
+            Event::Disconnected { .. } => Self::Disconnected,
+        }
+    }
+}

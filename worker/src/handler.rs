@@ -1,0 +1,50 @@
+//! What may serve requests: an async closure, or anything that is a [`tower::Service`].
+//!
+//! [`Handler`] has a type parameter that nobody writes: it tells the two kinds apart, so that one `serve` takes both.
+
+use std::fmt::Display;
+use std::future::Future;
+
+use futures_util::TryFutureExt;
+use tower::{Service, ServiceExt};
+
+use crate::request::{Reply, Request};
+
+/// Serves requests. Cloned for each one, so what its clones share belongs behind an `Arc`.
+pub trait Handler<Kind>: Clone + Send + 'static {
+    /// Answers one request. The error's text becomes a `500` reply.
+    fn call(self, request: Request) -> impl Future<Output = Result<Reply, String>> + Send + 'static;
+}
+
+/// The kind of handlers that are functions.
+#[derive(Debug)]
+pub enum Function {}
+
+/// The kind of handlers that are a [`tower::Service`].
+#[derive(Debug)]
+pub enum Tower {}
+
+impl<F, Answer, Body, Failure> Handler<(Function, Answer, Body, Failure)> for F
+where
+    F: FnOnce(Request) -> Answer + Clone + Send + 'static,
+    Answer: Future<Output = Result<Body, Failure>> + Send + 'static,
+    Body: Into<Reply>,
+    Failure: Display,
+{
+    fn call(self, request: Request) -> impl Future<Output = Result<Reply, String>> + Send + 'static {
+        // Also what the function does before its first await happens in the job's own task, where a panic is caught.
+        async move { self(request).map_ok(Into::into).map_err(|failure| failure.to_string()).await }
+    }
+}
+
+impl<S> Handler<Tower> for S
+where
+    S: Service<Request> + Clone + Send + 'static,
+    S::Response: Into<Reply>,
+    S::Error: Display,
+    S::Future: Send + 'static,
+{
+    fn call(self, request: Request) -> impl Future<Output = Result<Reply, String>> + Send + 'static {
+        self.oneshot(request).map_ok(Into::into).map_err(|failure| failure.to_string())
+    }
+}
