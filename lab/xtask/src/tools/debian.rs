@@ -8,25 +8,42 @@ use std::process::Command;
 use super::find_program;
 use crate::process;
 
-/// A program or a header that tests need, and who ships it.
+/// What tests need, and who ships it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
-    /// A program's name, or the full path of a file.
-    name: &'static str,
+    found: Found,
     package: &'static str,
     /// Who needs it.
     purpose: &'static str,
 }
 
+/// How one sees that it is there.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// A program on PATH.
+    Program(&'static str),
+    /// A file at this path.
+    File(&'static str),
+    /// A module that the machine's Python can import: Debian splits its standard library.
+    PythonModule(&'static str),
+}
+
 impl Part {
     /// The line that says what one can do.
     pub(super) fn absent(&self) -> String {
-        let Self { name, package, purpose } = self;
+        let Self { found, package, purpose } = self;
+        let (Found::Program(name) | Found::File(name) | Found::PythonModule(name)) = found;
         format!("{name}: not found, and {purpose} need it; install the package {package} (Debian's name)")
     }
 
     fn is_there(&self) -> bool {
-        if self.name.starts_with('/') { Path::new(self.name).exists() } else { find_program(self.name).is_some() }
+        match self.found {
+            Found::Program(name) => find_program(name).is_some(),
+            Found::File(path) => Path::new(path).exists(),
+            Found::PythonModule(name) => {
+                process::output(Command::new("python3").args(["-c", &format!("import {name}")])).is_ok()
+            }
+        }
     }
 }
 
@@ -65,11 +82,11 @@ fn privileged() -> Option<Command> {
 }
 
 const PARTS: &[Part] = &[
-    Part { name: "python3", package: "python3-venv", purpose: "the foreign peers" },
-    Part { name: "redis-server", package: "redis-server", purpose: "the cache's tests" },
-    Part { name: "gearmand", package: "gearman-job-server", purpose: "the benchmark's peers" },
-    Part { name: "/usr/include/zmq.h", package: "libzmq3-dev", purpose: "the benchmark's peers" },
-    Part { name: "g++", package: "g++", purpose: "the fuzz targets" },
+    Part { found: Found::PythonModule("ensurepip"), package: "python3-venv", purpose: "the foreign peers" },
+    Part { found: Found::Program("redis-server"), package: "redis-server", purpose: "the cache's tests" },
+    Part { found: Found::Program("gearmand"), package: "gearman-job-server", purpose: "the benchmark's peers" },
+    Part { found: Found::File("/usr/include/zmq.h"), package: "libzmq3-dev", purpose: "the benchmark's peers" },
+    Part { found: Found::Program("g++"), package: "g++", purpose: "the fuzz targets" },
 ];
 
 /// Debian asks /usr/sbin/policy-rc.d before it starts a service: 101 means no.
@@ -89,15 +106,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_a_program_on_path_or_a_file() {
-        let part = |name| Part { name, package: "", purpose: "" };
-        assert!(part("sh").is_there() && part("/bin/sh").is_there());
-        assert!(!part("no-such-program-here").is_there() && !part("/no/such/file").is_there());
+    fn a_part_is_a_program_or_a_file_or_a_module() {
+        let there = |found| Part { found, package: "", purpose: "" }.is_there();
+        assert!(there(Found::Program("sh")));
+        assert!(!there(Found::Program("no-such-program-here")));
+        assert!(there(Found::File("/bin/sh")));
+        assert!(!there(Found::File("/no/such/file")));
+        assert!(!there(Found::PythonModule("no_such_module_here")));
     }
 
     #[test]
     fn a_missing_part_is_named_with_its_package_and_who_needs_it() {
-        let part = Part { name: "a", package: "b", purpose: "the c" };
+        let part = Part { found: Found::Program("a"), package: "b", purpose: "the c" };
         assert_eq!(part.absent(), "a: not found, and the c need it; install the package b (Debian's name)");
     }
 }
