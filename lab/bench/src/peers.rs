@@ -126,7 +126,7 @@ fn find_program(program: &str) -> Option<PathBuf> {
     let tools = env::var_os("MAJORDOMO_TEST_PYTHON").map(PathBuf::from);
     let beside_python = tools.as_deref().and_then(Path::parent).map(Path::to_owned);
     let target = env::current_exe().unwrap_or_default();
-    let installed = target.ancestors().map(|folder| folder.join("test-tools/bin"));
+    let installed = target.ancestors().map(|folder| folder.join("test-tools/python/bin"));
     env::split_paths(&path)
         .chain([PathBuf::from("/usr/sbin")])
         .chain(beside_python)

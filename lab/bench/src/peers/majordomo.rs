@@ -15,7 +15,7 @@ pub(super) fn find(broker: Option<&Path>) -> anyhow::Result<Installed> {
         None => beside_us(),
     };
     let program =
-        program.context("majordomo is not built: `cargo build --release -p cli`, or name it with --broker")?;
+        program.context("majordomo is not built: `cargo build --release -p majordomo`, or name it with --broker")?;
     Ok(Installed { peer: Peer::Majordomo, program, _files: None })
 }
 
