@@ -35,13 +35,14 @@ pub(crate) fn run(metadata: &Metadata, arguments: &Arguments) -> anyhow::Result<
 }
 
 /// Shows that the benchmark works: one short round of debug builds, whose figures mean nothing. `cargo` gives commands
-/// that run in the right place.
+/// that run in the right place; without `peers` only our own broker is measured.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn smoke(cargo: impl Fn(&[&str]) -> Command) -> anyhow::Result<()> {
+pub(crate) fn smoke(cargo: impl Fn(&[&str]) -> Command, peers: bool) -> anyhow::Result<()> {
     process::run(&mut cargo(&["build", "--package", "majordomo", "--package", "bench"]))?;
-    process::run(cargo(&["run", "--package", "bench", "--"]).args(SMOKE))
+    let alone: &[&str] = if peers { &[] } else { &["--peers", "majordomo"] };
+    process::run(cargo(&["run", "--package", "bench", "--"]).args(SMOKE).args(alone))
 }
 
 const SMOKE: &[&str] = &["rpc", "--rounds", "1", "--seconds", "1", "--sizes", "64", "--patterns", "1x1,50x20"];

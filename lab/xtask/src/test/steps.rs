@@ -45,7 +45,7 @@ const STEPS: &[Step] = &[
     Step { name: "docs", run: docs },
     Step { name: "compose", run: compose },
     Step { name: "fuzz", run: fuzz },
-    Step { name: "bench", run: |run| bench::smoke(|words| run.cargo(words)) },
+    Step { name: "bench", run: |run| bench::smoke(|words| run.cargo(words), !run.offline) },
 ];
 
 /// The steps with these names in the list's order; all of them when none is named.
