@@ -8,7 +8,6 @@ use crate::error::Error;
 
 /// A whole reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use]
 pub struct Reply {
     /// The frames of all parts, in order. Never empty.
     pub body: Frames,
