@@ -18,6 +18,7 @@ use bson::Document;
 use futures_util::future::BoxFuture;
 
 use crate::cache::Grant;
+use crate::limits::ANSWER_BYTES_MAX;
 use crate::query::{Filter, Update};
 use crate::refusal::Refusal;
 pub use address::Address;
@@ -64,4 +65,9 @@ pub enum Fault {
     /// The database failed: status 500. Whether a write took place is unknown.
     #[error("{0}")]
     Broken(String),
+}
+
+/// The refusal of a query whose documents together are larger than a message may be.
+pub(crate) fn too_large() -> Refusal {
+    Refusal::new(format!("the answer would be larger than {ANSWER_BYTES_MAX} bytes; narrow the query or give a limit"))
 }

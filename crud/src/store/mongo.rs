@@ -13,7 +13,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionC
 use mongodb::{Client, Collection};
 
 use super::namespace::RESERVED;
-use super::{Answer, Fault, Namespace, Store, sqlite};
+use super::{Answer, Fault, Namespace, Store, too_large};
 use crate::cache::Grant;
 use crate::limits::{ANSWER_BYTES_MAX, MONGO_PATIENCE};
 use crate::query::{Filter, Update};
@@ -61,7 +61,7 @@ impl Mongo {
         while let Some(raw) = cursor.try_next().await? {
             bytes_count += raw.as_bytes().len();
             if bytes_count > ANSWER_BYTES_MAX {
-                return Err(sqlite::too_large().into());
+                return Err(too_large().into());
             }
             let damaged = |error| Fault::Broken(format!("the server sent a damaged document: {error}"));
             found.push(Document::try_from(raw.as_ref()).map_err(damaged)?);

@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use self::range::Range;
 use self::worker::Worker;
-use super::{Answer, Fault, Namespace, Store};
+use super::{Answer, Fault, Namespace, Store, too_large};
 use crate::cache::Grant;
 use crate::document::{json, key::key};
 use crate::limits::ANSWER_BYTES_MAX;
@@ -121,11 +121,6 @@ fn retrieve(
         }
     }
     Ok(found)
-}
-
-/// The answer of a query whose documents together are larger than a message may be.
-pub(super) fn too_large() -> Refusal {
-    Refusal::new(format!("the answer would be larger than {ANSWER_BYTES_MAX} bytes; narrow the query or give a limit"))
 }
 
 /// Updates what a query means, or deletes it where there is no update; all or nothing.
