@@ -54,6 +54,8 @@ impl Campaign {
         let mut command = self.command();
         command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
         command.args(["-print_final_stats=1", "-timeout=10"]).arg(&self.finds).arg(&self.kept);
+        // A backtrace would push the panic's message out of what a failure shows; a replay has room for one.
+        command.env("RUST_BACKTRACE", "0");
         let log = File::create(&self.log).with_context(|| format!("writing {}", self.log.display()))?;
         let status = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).status();
         let status = status.with_context(|| format!("starting {}", self.binary.display()))?;
