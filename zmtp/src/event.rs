@@ -26,3 +26,12 @@ pub enum Event {
         peer: PeerId,
     },
 }
+
+impl Event {
+    /// Whose event it is.
+    pub fn peer(&self) -> PeerId {
+        match self {
+            Self::Connected { peer, .. } | Self::Message { peer, .. } | Self::Disconnected { peer } => *peer,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The connecting socket: one endpoint, one peer at a time, and it comes back by itself.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use protocol::{Frames, PeerId};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::connection::{Connection, End};
+use crate::endpoint::{Endpoint, Target};
+use crate::event::Event;
+use crate::fault::Fault;
+use crate::handshake::Peer;
+use crate::link::{Link, Member, Shared};
+use crate::negotiate::negotiate;
+use crate::options::Options;
+use crate::outlet::{Closing, Unsent};
+use crate::router::Counts;
+use crate::socket_type::SocketType;
+use crate::stats::Stats;
+use crate::stream::Stream;
+
+/// A DEALER that connects. A task of its own keeps the connection: it comes back after a loss, with growing and jittered
+/// delays, and what is queued survives the loss. A message that was partly written is written again as a whole; one that
+/// was wholly written is not, whether or not the peer read it.
+///
+/// A peer that refuses us with an ERROR command is asked again only after the longest delay: RFC 37 forbids to come back
+/// with the same credentials, and a server that was restarted with others shall still be found.
+///
+/// Dropping it closes the connection at once; [`close`](Self::close) lets queued messages leave first.
+#[derive(Debug)]
+pub struct Dealer {
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    task: JoinHandle<()>,
+    /// Tells the task that there is no need to wait for a connection any more.
+    closed: Arc<Notify>,
+    taken: VecDeque<Arc<Link>>,
+    counts: Counts,
+}
+
+impl Dealer {
+    /// Starts connecting in the background; must be called inside a tokio runtime.
+    pub fn connect(endpoint: Endpoint, options: Options) -> Self {
+        let shared = Shared::new(options);
+        let link = shared.link(None);
+        let closed = Arc::new(Notify::new());
+        let keeper = Keeper { endpoint, shared: Arc::clone(&shared), link: Arc::clone(&link), closed: closed.clone() };
+        let task = tokio::spawn(keeper.run());
+        Self { shared, link, task, closed, taken: VecDeque::new(), counts: Counts::default() }
+    }
+
+    /// Waits for at least one event and adds everything that is ready to `events`. Each connection has a number of its
+    /// own, and is framed by `Connected` and `Disconnected`. Cancel safe.
+    pub async fn recv(&mut self, events: &mut Vec<Event>) {
+        std::future::poll_fn(|context| self.poll_recv(context, events)).await;
+    }
+
+    /// The polling form of [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, context: &mut Context<'_>, events: &mut Vec<Event>) -> Poll<()> {
+        let start = events.len();
+        loop {
+            while let Some(link) = self.taken.pop_front() {
+                link.inlet.take(events);
+            }
+            if events.len() > start {
+                return Poll::Ready(());
+            }
+            if self.shared.line.poll_take(context, &mut self.taken).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Queues a message, connected or not; never waits.
+    ///
+    /// # Errors
+    /// The message comes back with the reason: the queue is full, or the message is too large.
+    pub fn try_send(&mut self, frames: Frames) -> Result<(), Unsent> {
+        let sent = self.link.outlet.push(frames, &self.shared.options.limits);
+        self.counts.count(&sent);
+        sent
+    }
+
+    /// What was counted so far. `failed` tells how many attempts to connect were in vain.
+    pub fn stats(&self) -> Stats {
+        self.counts.add_to(self.shared.counters.snapshot())
+    }
+
+    /// Lets queued messages leave within linger, connecting for it if need be, and closes.
+    pub async fn close(mut self) {
+        self.link.outlet.close(Closing::Flush);
+        self.closed.notify_one();
+        let linger = self.shared.options.linger.saturating_add(Duration::from_millis(100));
+        // On timeout the drop that follows ends the task.
+        let _ = tokio::time::timeout(linger, &mut self.task).await;
+    }
+}
+
+impl Drop for Dealer {
+    fn drop(&mut self) {
+        self.shared.abandoned.store(true, SeqCst);
+        self.link.outlet.close(Closing::Now);
+        self.task.abort();
+    }
+}
+
+/// The background task.
+struct Keeper {
+    endpoint: Endpoint,
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    closed: Arc<Notify>,
+}
+
+impl Keeper {
+    async fn run(self) {
+        let backoff = self.shared.options.reconnect;
+        let mut failures = 0;
+        for number in 1.. {
+            let started = Instant::now();
+            let Some(opened) = self.unless_closed(self.open(PeerId(number))).await else { return };
+            let end = match opened {
+                Ok(connection) => self.live(connection).await,
+                Err(end) => end,
+            };
+            if let End::Fault(fault) = &end {
+                self.shared.counters.count_fault(fault);
+            }
+            if matches!(end, End::Asked | End::Flushed) {
+                return;
+            }
+            // A connection that lived for a while was a good one.
+            if started.elapsed() > backoff.max {
+                failures = 0;
+            }
+            let delay = match end {
+                End::Fault(Fault::Refused(_)) => backoff.max,
+                _ => backoff.delay(failures, fastrand::f64()),
+            };
+            failures = failures.saturating_add(1);
+            let Some(()) = self.unless_closed(tokio::time::sleep(delay)).await else { return };
+        }
+    }
+
+    /// Waits for `work`, but not when the owner closes and nothing is queued: then `None`.
+    async fn unless_closed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let needless = async {
+            while self.link.outlet.closing() == Closing::No || !self.link.outlet.is_done() {
+                self.closed.notified().await;
+            }
+        };
+        tokio::select! { biased; () = needless => None, done = work => Some(done) }
+    }
+
+    async fn open(&self, id: PeerId) -> Result<(PeerId, Stream, Peer, Vec<u8>), End> {
+        let opened = tokio::time::timeout(self.shared.options.handshake_timeout, dial(&self.endpoint)).await;
+        let Ok(Ok(mut stream)) = opened else {
+            self.shared.counters.failed.fetch_add(1, Relaxed);
+            return Err(End::Closed);
+        };
+        self.shared.counters.accepted.fetch_add(1, Relaxed);
+        let (peer, rest) = negotiate(&mut stream, SocketType::Dealer, &self.shared.options).await?;
+        self.shared.counters.established.fetch_add(1, Relaxed);
+        Ok((id, stream, peer, rest))
+    }
+
+    /// One connection, from handshake to end. What it did not write goes back to the queue.
+    async fn live(&self, (id, stream, peer, rest): (PeerId, Stream, Peer, Vec<u8>)) -> End {
+        let _member = Member::join(&self.shared, &self.link, id, peer.identity.clone());
+        let mut connection = Connection::new(stream, id, &peer, rest, &self.link, &self.shared);
+        let end = connection.run().await;
+        if end == End::Flushed {
+            connection.part().await;
+        }
+        self.link.outlet.put_back(connection.into_unsent());
+        end
+    }
+}
+
+async fn dial(endpoint: &Endpoint) -> io::Result<Stream> {
+    match endpoint.connect_target().await? {
+        Target::Ipc(path) => UnixStream::connect(path).await.map(Stream::from),
+        Target::Tcp(addresses) => TcpStream::connect(&addresses[..]).await.map(Stream::from),
+    }
+}

@@ -1,0 +1,203 @@
+//! Where a socket listens or connects: `tcp://host:port` and `ipc://path`.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// An address in ZeroMQ's notation.
+///
+/// ```
+/// let endpoint: zmtp::Endpoint = "tcp://127.0.0.1:5555".parse()?;
+/// assert_eq!(endpoint.to_string(), "tcp://127.0.0.1:5555");
+/// # Ok::<(), zmtp::EndpointError>(())
+/// ```
+///
+/// `tcp://*:5555` listens on every interface, and connects to this machine; port `*` or 0 listens on any free port.
+/// A host is a name, an IPv4 address or an IPv6 address in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint(Place);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Tcp { host: Host, port: u16 },
+    Ipc { path: PathBuf },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Host {
+    Any,
+    Address(IpAddr),
+    Name(String),
+}
+
+/// A text that is not an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" is not an endpoint: {reason} (allowed: tcp://host:port, tcp://*:port, ipc://path)")]
+pub struct EndpointError {
+    text: String,
+    reason: &'static str,
+}
+
+/// What a socket can be opened on.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    Tcp(Vec<SocketAddr>),
+    Ipc(PathBuf),
+}
+
+/// The longest path of a local socket, the closing zero octet left out.
+const IPC_PATH_BYTES_MAX: usize = 107;
+
+impl Endpoint {
+    /// The addresses to listen on, the first that works is enough: for `*` one socket of both families, else of IPv4.
+    pub(crate) async fn listen_target(&self) -> io::Result<Target> {
+        self.target([IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)]).await
+    }
+
+    /// The addresses to connect to, to be tried in order.
+    pub(crate) async fn connect_target(&self) -> io::Result<Target> {
+        self.target([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]).await
+    }
+
+    async fn target(&self, any: [IpAddr; 2]) -> io::Result<Target> {
+        match &self.0 {
+            Place::Ipc { path } => Ok(Target::Ipc(path.clone())),
+            Place::Tcp { host: Host::Any, port } => {
+                Ok(Target::Tcp(any.into_iter().map(|address| SocketAddr::new(address, *port)).collect()))
+            }
+            Place::Tcp { host: Host::Address(address), port } => {
+                Ok(Target::Tcp(vec![SocketAddr::new(*address, *port)]))
+            }
+            Place::Tcp { host: Host::Name(name), port } => {
+                Ok(Target::Tcp(tokio::net::lookup_host((name.as_str(), *port)).await?.collect()))
+            }
+        }
+    }
+
+    /// The same endpoint with the port that the system chose.
+    pub(crate) fn with_port(&self, chosen: u16) -> Self {
+        match &self.0 {
+            Place::Tcp { host, .. } => Self(Place::Tcp { host: host.clone(), port: chosen }),
+            Place::Ipc { .. } => self.clone(),
+        }
+    }
+
+    /// The port, for TCP.
+    pub fn port(&self) -> Option<u16> {
+        match self.0 {
+            Place::Tcp { port, .. } => Some(port),
+            Place::Ipc { .. } => None,
+        }
+    }
+
+    /// The path, for a local socket.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::Tcp { .. } => None,
+            Place::Ipc { path } => Some(path),
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let place = match text.split_once("://") {
+            Some(("tcp", address)) => parse_tcp(address),
+            Some(("ipc", path)) => parse_ipc(path),
+            Some(_) => Err("unknown transport"),
+            None => Err("no transport"),
+        };
+        place.map(Self).map_err(|reason| EndpointError { text: text.to_owned(), reason })
+    }
+}
+
+fn parse_tcp(address: &str) -> Result<Place, &'static str> {
+    let (host, port) = address.rsplit_once(':').ok_or("no port")?;
+    let port = match port {
+        "*" => 0,
+        digits => digits.parse().map_err(|_| "the port is not a number from 0 to 65535")?,
+    };
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = match (bracketed, host) {
+        (Some(inner), _) => {
+            Host::Address(IpAddr::V6(inner.parse().map_err(|_| "not an IPv6 address in the brackets")?))
+        }
+        (None, "*") => Host::Any,
+        (None, "") => return Err("no host"),
+        (None, host) if host.contains(':') => return Err("an IPv6 address stands in brackets"),
+        (None, host) if host.contains(['/', ' ', '@', '[', ']']) => return Err("not a host name"),
+        (None, host) => host.parse().map_or_else(|_| Host::Name(host.to_owned()), Host::Address),
+    };
+    Ok(Place::Tcp { host, port })
+}
+
+fn parse_ipc(path: &str) -> Result<Place, &'static str> {
+    match path {
+        "" => Err("no path"),
+        path if path.contains('\0') => Err("a zero octet in the path"),
+        path if path.starts_with('@') => Err("abstract names are not supported"),
+        path if path.len() > IPC_PATH_BYTES_MAX => Err("the path has more than 107 bytes"),
+        path => Ok(Place::Ipc { path: path.into() }),
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Tcp { host: Host::Any, port } => write!(formatter, "tcp://*:{port}"),
+            Place::Tcp { host: Host::Address(address), port } => {
+                write!(formatter, "tcp://{}", SocketAddr::new(*address, *port))
+            }
+            Place::Tcp { host: Host::Name(name), port } => write!(formatter, "tcp://{name}:{port}"),
+            Place::Ipc { path } => write!(formatter, "ipc://{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_prints_as_it_was_written() {
+        for text in [
+            "tcp://127.0.0.1:5555",
+            "tcp://*:5555",
+            "tcp://[::1]:80",
+            "tcp://broker.example:1",
+            "ipc:///tmp/a b.sock",
+            "ipc://relative",
+        ] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn any_port_is_zero() {
+        assert_eq!("tcp://127.0.0.1:*".parse::<Endpoint>().unwrap().port(), Some(0));
+    }
+
+    #[test]
+    fn an_error_names_the_text_the_reason_and_what_is_allowed() {
+        for (text, reason) in [
+            ("localhost:5555", "no transport"),
+            ("udp://localhost:5555", "unknown transport"),
+            ("tcp://localhost", "no port"),
+            ("tcp://localhost:65536", "the port is not"),
+            ("tcp://localhost:", "the port is not"),
+            ("tcp://:5555", "no host"),
+            ("tcp://::1:5555", "brackets"),
+            ("tcp://[nine]:5555", "not an IPv6"),
+            ("tcp://a/b:5555", "not a host name"),
+            ("ipc://", "no path"),
+            ("ipc://@abstract", "abstract"),
+        ] {
+            let error = text.parse::<Endpoint>().unwrap_err().to_string();
+            assert!(error.contains(text) && error.contains(reason) && error.contains("ipc://path"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What a peer did wrong on the wire. A fault costs its sender its connection; it is counted by kind, never logged a line a
+//! packet.
+
+use std::fmt;
+
+/// A rule of ZMTP, or a limit of ours, that a peer broke.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The first bytes are not a ZMTP greeting.
+    #[error("not a ZMTP greeting")]
+    Signature,
+    /// ZMTP 1.0, or 2.0 where a security mechanism is required.
+    #[error("ZMTP {0}.0 is not spoken here")]
+    Version(u8),
+    /// The peer's security mechanism is not ours.
+    #[error("security mechanism is \"{0}\"")]
+    Mechanism(String),
+    /// A flag bit that the protocol reserves, or MORE on a command.
+    #[error("frame flags {0:#04x} are not allowed")]
+    Flags(u8),
+    /// A message, or one frame of it, claims or has more bytes than allowed.
+    #[error("message of {claimed} bytes (allowed: up to {allowed})")]
+    MessageBytes {
+        /// Bytes of the message as far as its frames have been announced.
+        claimed: u64,
+        /// The limit.
+        allowed: usize,
+    },
+    /// A message of too many frames.
+    #[error("message of more than {0} frames")]
+    FrameCount(usize),
+    /// A command longer than any command may be.
+    #[error("command of {0} bytes")]
+    CommandBytes(u64),
+    /// A command that does not parse.
+    #[error("malformed {0} command")]
+    Command(&'static str),
+    /// Something other than what the handshake expects next.
+    #[error("{0} in the handshake")]
+    Unexpected(&'static str),
+    /// The metadata of READY does not parse.
+    #[error("malformed metadata")]
+    Metadata,
+    /// An identity that starts with a zero byte or is longer than 255 bytes.
+    #[error("identity is not allowed (1 to 255 bytes, the first not zero)")]
+    Identity,
+    /// A socket type that ours cannot talk to.
+    #[error("socket type \"{0}\" cannot talk to this one")]
+    SocketType(String),
+    /// The peer refused us with an ERROR command.
+    #[error("refused by the peer: {0}")]
+    Refused(String),
+    /// The handshake took too long.
+    #[error("handshake not finished in time")]
+    HandshakeTimeout,
+    /// Nothing came within the heartbeat's timeout, or the peer's own time to live.
+    #[error("silent for too long")]
+    Silent,
+    /// The memory for messages being received is used up and this peer holds more than its share.
+    #[error("holds more than its share of the receive memory")]
+    Memory,
+}
+
+/// The kinds of [`Fault`], for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FaultKind {
+    /// See [`Fault::Signature`].
+    Signature,
+    /// See [`Fault::Version`].
+    Version,
+    /// See [`Fault::Mechanism`].
+    Mechanism,
+    /// See [`Fault::Flags`].
+    Flags,
+    /// See [`Fault::MessageBytes`].
+    MessageBytes,
+    /// See [`Fault::FrameCount`].
+    FrameCount,
+    /// See [`Fault::CommandBytes`].
+    CommandBytes,
+    /// See [`Fault::Command`].
+    Command,
+    /// See [`Fault::Unexpected`].
+    Unexpected,
+    /// See [`Fault::Metadata`].
+    Metadata,
+    /// See [`Fault::Identity`].
+    Identity,
+    /// See [`Fault::SocketType`].
+    SocketType,
+    /// See [`Fault::Refused`].
+    Refused,
+    /// See [`Fault::HandshakeTimeout`].
+    HandshakeTimeout,
+    /// See [`Fault::Silent`].
+    Silent,
+    /// See [`Fault::Memory`].
+    Memory,
+}
+
+impl Fault {
+    /// What to count it as.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Signature => FaultKind::Signature,
+            Self::Version(_) => FaultKind::Version,
+            Self::Mechanism(_) => FaultKind::Mechanism,
+            Self::Flags(_) => FaultKind::Flags,
+            Self::MessageBytes { .. } => FaultKind::MessageBytes,
+            Self::FrameCount(_) => FaultKind::FrameCount,
+            Self::CommandBytes(_) => FaultKind::CommandBytes,
+            Self::Command(_) => FaultKind::Command,
+            Self::Unexpected(_) => FaultKind::Unexpected,
+            Self::Metadata => FaultKind::Metadata,
+            Self::Identity => FaultKind::Identity,
+            Self::SocketType(_) => FaultKind::SocketType,
+            Self::Refused(_) => FaultKind::Refused,
+            Self::HandshakeTimeout => FaultKind::HandshakeTimeout,
+            Self::Silent => FaultKind::Silent,
+            Self::Memory => FaultKind::Memory,
+        }
+    }
+}
+
+impl FaultKind {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [Self; 16] = [
+        Self::Signature,
+        Self::Version,
+        Self::Mechanism,
+        Self::Flags,
+        Self::MessageBytes,
+        Self::FrameCount,
+        Self::CommandBytes,
+        Self::Command,
+        Self::Unexpected,
+        Self::Metadata,
+        Self::Identity,
+        Self::SocketType,
+        Self::Refused,
+        Self::HandshakeTimeout,
+        Self::Silent,
+        Self::Memory,
+    ];
+
+    /// The kind as a label of a counter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Version => "version",
+            Self::Mechanism => "mechanism",
+            Self::Flags => "flags",
+            Self::MessageBytes => "message_bytes",
+            Self::FrameCount => "frame_count",
+            Self::CommandBytes => "command_bytes",
+            Self::Command => "command",
+            Self::Unexpected => "unexpected",
+            Self::Metadata => "metadata",
+            Self::Identity => "identity",
+            Self::SocketType => "socket_type",
+            Self::Refused => "refused",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::Silent => "silent",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

@@ -1,0 +1,86 @@
+//! What a connection and the owner of its socket share, and what all connections of a socket share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use protocol::PeerId;
+
+use crate::budget::{Budget, Charge};
+use crate::event::Event;
+use crate::inlet::{Batch, Inlet, Line};
+use crate::options::Options;
+use crate::outlet::Outlet;
+use crate::stats::{Counters, Slot};
+
+/// The two directions between one connection and the owner.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) inlet: Inlet,
+    pub(crate) outlet: Outlet,
+    /// Held until the owner, too, has forgotten the connection: what waits in line is bounded by it.
+    _slot: Option<Slot>,
+}
+
+/// What all connections of a socket share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) line: Line<Link>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) inbound: Arc<Budget>,
+    outbound: Arc<Budget>,
+    /// The owner has gone; nobody takes anything from the line any more.
+    pub(crate) abandoned: AtomicBool,
+}
+
+/// A connection after its handshake: announces itself, and says goodbye however it ends.
+#[derive(Debug)]
+pub(crate) struct Member<'a> {
+    shared: &'a Shared,
+    link: &'a Arc<Link>,
+    peer: PeerId,
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options) -> Arc<Self> {
+        let inbound = Budget::new(options.limits.inbound_bytes_max);
+        let outbound = Budget::new(options.limits.outbound_bytes_max);
+        let (line, counters, abandoned) = (Line::default(), Arc::default(), AtomicBool::new(false));
+        Arc::new(Self { options, line, counters, inbound, outbound, abandoned })
+    }
+
+    pub(crate) fn link(&self, slot: Option<Slot>) -> Arc<Link> {
+        let inlet = Inlet::new(Charge::new(Arc::clone(&self.inbound)));
+        let outlet = Outlet::new(Charge::new(Arc::clone(&self.outbound)));
+        Arc::new(Link { inlet, outlet, _slot: slot })
+    }
+
+    /// Hands a connection's batch over.
+    pub(crate) fn deliver(&self, link: &Arc<Link>, batch: &mut Batch) {
+        if link.inlet.deliver(batch) {
+            self.line.join(Arc::clone(link));
+        }
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::SeqCst)
+    }
+}
+
+impl<'a> Member<'a> {
+    pub(crate) fn join(shared: &'a Shared, link: &'a Arc<Link>, peer: PeerId, identity: bytes::Bytes) -> Self {
+        let member = Self { shared, link, peer };
+        member.announce(Event::Connected { peer, identity });
+        member
+    }
+
+    fn announce(&self, event: Event) {
+        self.shared.deliver(self.link, &mut Batch { events: vec![event], bytes: 0 });
+    }
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        self.announce(Event::Disconnected { peer: self.peer });
+    }
+}

@@ -1,0 +1,197 @@
+//! The reading half of a connection: socket to batch.
+//!
+//! Every connection of a thread reads through the same scratch buffer, one at a time: it stays in the cache, and an idle
+//! connection needs none. Only a large frame is read into a buffer of its own.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use protocol::PeerId;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::time::Instant;
+
+use crate::budget::Charge;
+use crate::command::COMMAND_BYTES_MAX;
+use crate::connection::End;
+use crate::decoder::{Decoder, SMALL_FRAME_BYTES, Sink};
+use crate::fault::Fault;
+use crate::frame::HEAD_BYTES_MAX;
+use crate::handshake::Peer;
+use crate::inlet::Batch;
+use crate::intake::{CONTROL_BYTES_MAX, Intake};
+use crate::link::{Link, Shared};
+use crate::liveness::Liveness;
+use crate::stream::Stream;
+
+/// Octets read at once.
+const READ_BYTES: usize = 64 << 10;
+/// The longest rest of a read that waits for more: a small frame or a command, not quite there.
+const REST_BYTES_MAX: usize = SMALL_FRAME_BYTES + COMMAND_BYTES_MAX + HEAD_BYTES_MAX;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES + REST_BYTES_MAX]);
+}
+
+/// The state of reading.
+pub(crate) struct Reader<'a> {
+    peer: PeerId,
+    link: &'a Arc<Link>,
+    shared: &'a Shared,
+    decoder: Decoder,
+    /// What was read and not decoded.
+    rest: Vec<u8>,
+    /// `rest` may hold whole frames: decoding stopped because the batch was full.
+    undecoded: bool,
+    batch: Batch,
+    charge: Charge,
+    pause: Pause,
+}
+
+/// Why nothing is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// It is.
+    None,
+    /// The owner has not taken what came before: the peer's silence is our doing.
+    Owner,
+    /// The peer does not read the answers to its PINGs.
+    Peer,
+}
+
+/// What the reader needs of the rest of its connection.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) stream: &'a mut Stream,
+    pub(crate) control: &'a mut Vec<u8>,
+    pub(crate) liveness: &'a mut Liveness,
+    pub(crate) discard: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// `rest`: what came together with the end of the handshake.
+    pub(crate) fn new(id: PeerId, peer: &Peer, rest: Vec<u8>, link: &'a Arc<Link>, shared: &'a Shared) -> Self {
+        let limits = &shared.options.limits;
+        let decoder = Decoder::new(limits.message_bytes_max, limits.frames_max, peer.sends_commands());
+        let charge = Charge::new(Arc::clone(&shared.inbound));
+        let (undecoded, batch, pause) = (!rest.is_empty(), Batch::default(), Pause::None);
+        Self { peer: id, link, shared, decoder, rest, undecoded, batch, charge, pause }
+    }
+
+    pub(crate) fn pause(&self) -> Pause {
+        self.pause
+    }
+
+    /// Reads and decodes once and hands over what came of it.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, around: Surroundings<'_>) -> Poll<Result<(), End>> {
+        ready!(self.poll_resume(context, &around));
+        if std::mem::replace(&mut self.pause, Pause::None) == Pause::Owner {
+            around.liveness.on_life(Instant::now());
+        }
+        let Surroundings { stream, control, liveness, discard } = around;
+        let limits = &self.shared.options.limits;
+        let (messages, ttl, batch) = (0, None, &mut self.batch);
+        let mut intake = Intake { peer: self.peer, limits, batch, control, discard, messages, ttl };
+        let decoder = &mut self.decoder;
+        let received = if self.undecoded {
+            let rest = std::mem::take(&mut self.rest);
+            decode(decoder, &rest, &mut self.rest, &mut intake).map_err(End::Fault)?;
+            0
+        } else {
+            let received = match decoder.large_room() {
+                Some(mut room) => {
+                    let received = ready!(pin!(stream.read_buf(&mut room)).poll(context)).map_err(closed)?;
+                    decoder.decode(&[], &mut intake).map_err(End::Fault)?;
+                    received
+                }
+                None => ready!(poll_through_scratch(context, stream, decoder, &mut self.rest, &mut intake))?,
+            };
+            if received == 0 {
+                return Poll::Ready(Err(End::Closed));
+            }
+            liveness.on_life(Instant::now());
+            received
+        };
+        if let Some(ttl) = intake.ttl {
+            liveness.on_peer_ttl(ttl);
+        }
+        self.undecoded = intake.is_full();
+        let messages = intake.messages;
+        self.hand_over(received, messages);
+        self.account().map_err(End::Fault)?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits until there is room for another batch.
+    fn poll_resume(&mut self, context: &Context<'_>, around: &Surroundings<'_>) -> Poll<()> {
+        if around.control.len() > CONTROL_BYTES_MAX {
+            self.pause = Pause::Peer;
+            return Poll::Pending;
+        }
+        let limits = &self.shared.options.limits;
+        let room = self.link.inlet.poll_room(context, limits.batch_messages_max, limits.batch_bytes_max);
+        if room.is_pending() {
+            self.pause = Pause::Owner;
+        }
+        room
+    }
+
+    fn hand_over(&mut self, received: usize, messages: u64) {
+        let counters = &self.shared.counters;
+        counters.bytes_received.fetch_add(received as u64, Relaxed);
+        if messages > 0 {
+            counters.messages_received.fetch_add(messages, Relaxed);
+        }
+        if !self.batch.events.is_empty() {
+            self.shared.deliver(self.link, &mut self.batch);
+        }
+    }
+
+    /// Counts what is held for an unfinished message; past the peer's share it loses its connection.
+    fn account(&mut self) -> Result<(), Fault> {
+        let held = self.decoder.held_bytes() + self.rest.capacity();
+        if !self.charge.allows(held) {
+            return Err(Fault::Memory);
+        }
+        self.charge.set(held);
+        Ok(())
+    }
+}
+
+/// One read through the thread's scratch buffer; the number of octets read, zero at the end of the stream.
+fn poll_through_scratch(
+    context: &mut Context<'_>,
+    stream: &mut Stream,
+    decoder: &mut Decoder,
+    rest: &mut Vec<u8>,
+    intake: &mut Intake<'_>,
+) -> Poll<Result<usize, End>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let (front, back) = scratch.split_at_mut(rest.len());
+        front.copy_from_slice(rest);
+        let mut into = ReadBuf::new(back);
+        ready!(Pin::new(stream).poll_read(context, &mut into)).map_err(closed)?;
+        let received = into.filled().len();
+        let input = scratch.get(..rest.len() + received).unwrap_or_default();
+        decode(decoder, input, rest, intake).map_err(End::Fault)?;
+        Poll::Ready(Ok(received))
+    })
+}
+
+/// Decodes `input` and leaves what is not done with in `rest`.
+fn decode(decoder: &mut Decoder, input: &[u8], rest: &mut Vec<u8>, intake: &mut Intake<'_>) -> Result<(), Fault> {
+    let done = decoder.decode(input, intake)?;
+    rest.clear();
+    let remainder = input.get(done..).unwrap_or_default();
+    if remainder.is_empty() {
+        rest.shrink_to(0);
+    }
+    rest.extend_from_slice(remainder);
+    Ok(())
+}
+
+fn closed(_: io::Error) -> End {
+    End::Closed
+}

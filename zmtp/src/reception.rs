@@ -1,0 +1,78 @@
+//! What happens to a connection that was accepted: counted, put among the half-open, given a task.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use protocol::PeerId;
+use tokio::sync::mpsc;
+
+use crate::connection::{Connection, End};
+use crate::half_open::{HalfOpen, Origin, Pass};
+use crate::link::{Link, Member, Shared};
+use crate::negotiate::negotiate;
+use crate::outlet::Closing;
+use crate::socket_type::SocketType;
+use crate::stats::Counters;
+use crate::stream::Stream;
+
+/// The place where connections of all listeners of a socket arrive.
+#[derive(Clone, Debug)]
+pub(crate) struct Reception {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) half_open: Arc<HalfOpen>,
+    /// The number of the next connection.
+    pub(crate) next: Arc<AtomicU64>,
+    /// Held by every task of the socket: when all are gone, the other end knows.
+    pub(crate) running: mpsc::Sender<Infallible>,
+}
+
+impl Reception {
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Starts the task of a connection, or closes it when there are too many.
+    pub(crate) fn receive(&self, stream: Stream, origin: Origin) {
+        let Some(slot) = self.shared.counters.take_slot(self.shared.options.limits.connections_max) else {
+            self.counters().refused.fetch_add(1, Relaxed);
+            return;
+        };
+        self.counters().accepted.fetch_add(1, Relaxed);
+        let number = self.next.fetch_add(1, Relaxed);
+        let pass = self.half_open.enter(origin, number);
+        let link = self.shared.link(Some(slot));
+        let (shared, running) = (Arc::clone(&self.shared), self.running.clone());
+        tokio::spawn(async move {
+            let _running = running;
+            if let End::Fault(fault) = serve(stream, pass, PeerId(number), &link, &shared).await {
+                shared.counters.count_fault(&fault);
+            }
+        });
+    }
+}
+
+/// A connection's whole life.
+async fn serve(mut stream: Stream, pass: Pass, id: PeerId, link: &Arc<Link>, shared: &Shared) -> End {
+    let outcome = tokio::select! {
+        outcome = negotiate(&mut stream, SocketType::Router, &shared.options) => outcome,
+        () = pass.evicted() => Err(End::Asked),
+    };
+    drop(pass);
+    let (peer, rest) = match outcome {
+        Ok(established) => established,
+        Err(end) => return end,
+    };
+    shared.counters.established.fetch_add(1, Relaxed);
+    let member = Member::join(shared, link, id, peer.identity.clone());
+    if shared.is_abandoned() {
+        link.outlet.close(Closing::Now);
+    }
+    let mut connection = Connection::new(stream, id, &peer, rest, link, shared);
+    let end = connection.run().await;
+    drop(member);
+    if end == End::Flushed {
+        connection.part().await;
+    }
+    end
+}
