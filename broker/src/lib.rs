@@ -21,6 +21,8 @@ mod event;
 mod job;
 mod management;
 mod roster;
+#[cfg(feature = "tokio")]
+mod server;
 
 mod service;
 mod worker_side;
@@ -30,6 +32,8 @@ pub use config::{Config, ErrorReplies, Limits, NoWorker, Policy};
 pub use event::{Counters, Departure, Event, RequestEnd};
 pub use job::JobId;
 pub use protocol::{Frames, PeerId, ServiceName};
+#[cfg(feature = "tokio")]
+pub use server::{Server, Status};
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,9 @@ pub trait Port<M: Machine> {
     /// Carries out one output, never waiting. What follows from it at once (a refused send) is appended to `inputs` and
     /// handled before anything new is received. `Break` ends the loop, after all outputs of this round.
     fn perform(&mut self, output: M::Output, inputs: &mut Vec<M::Input>) -> ControlFlow<()>;
+
+    /// All inputs of a round are handled and all outputs performed; a place to publish figures.
+    fn settled(&mut self, _machine: &M) {}
 }
 
 /// Runs `machine` until its port breaks the loop.
@@ -36,6 +39,7 @@ pub async fn drive<M: Machine, P: Port<M>>(machine: &mut M, port: &mut P, clock:
         if settle(machine, port, clock, &mut inputs).is_break() {
             return;
         }
+        port.settled(machine);
         let deadline = machine.deadline().unwrap_or(protocol::Instant::MAX);
         rearm(alarm.as_mut(), &mut armed, clock.to_tokio(deadline));
         tokio::select! {

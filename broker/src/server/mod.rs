@@ -1,0 +1,145 @@
+//! The broker on real sockets: the machine, a ROUTER socket, logs.
+//!
+//! Nothing is decided here; see [`crate::Broker`].
+
+mod report;
+
+use std::ops::ControlFlow;
+
+use runtime::zmtp::{self, BindError, Endpoint, Router, UnsentReason};
+use runtime::{Clock, Port, Shutdown, drive};
+use tokio::sync::watch;
+
+use crate::broker::{Broker, Input, Output};
+use crate::config::Config;
+use crate::event::Counters;
+use report::Report;
+
+/// A broker that listens.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let endpoint = "tcp://127.0.0.1:0".parse()?;
+/// let server = broker::Server::bind(&[endpoint], broker::Config::default(), Default::default()).await?;
+/// println!("ready {}", server.endpoints()[0]);
+/// server.run(runtime::Shutdown::on_signals()?).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    broker: Broker,
+    router: Router,
+    status: watch::Sender<Status>,
+}
+
+/// How a broker fares.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// What the machine has counted.
+    pub counters: Counters,
+    /// Registered workers.
+    pub workers: usize,
+    /// Requests that wait for a worker.
+    pub queued: usize,
+    /// What the socket has counted.
+    pub socket: zmtp::Stats,
+}
+
+impl Server {
+    /// Listens on every endpoint. Requests are served once [`run`](Self::run) is called.
+    ///
+    /// # Errors
+    /// [`BindError`] names the endpoint and why it cannot be listened on.
+    pub async fn bind(endpoints: &[Endpoint], config: Config, options: zmtp::Options) -> Result<Self, BindError> {
+        let router = Router::bind(endpoints, options).await?;
+        Ok(Self { broker: Broker::new(config), router, status: watch::Sender::default() })
+    }
+
+    /// Where it listens, with real port numbers.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        self.router.endpoints()
+    }
+
+    /// A view of how the broker fares, while it runs and after.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Serves until the end is wished, then tells the workers, writes what is still to be written, and closes.
+    pub async fn run(self, shutdown: Shutdown) {
+        let Self { mut broker, router, status } = self;
+        let mut socket =
+            Socket { router, events: Vec::new(), shutdown: Some(shutdown), report: Report::default(), status };
+        drive(&mut broker, &mut socket, Clock::start()).await;
+        socket.router.close().await;
+    }
+}
+
+/// The machine's port: one ROUTER and the wish to end.
+struct Socket {
+    router: Router,
+    events: Vec<zmtp::Event>,
+    /// Taken once the end is wished.
+    shutdown: Option<Shutdown>,
+    report: Report,
+    status: watch::Sender<Status>,
+}
+
+impl Port<Broker> for Socket {
+    async fn recv(&mut self, inputs: &mut Vec<Input>) {
+        let Self { router, events, shutdown, .. } = self;
+        let wished = async {
+            match shutdown {
+                Some(shutdown) => shutdown.wished().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = router.recv(events) => inputs.extend(events.drain(..).map(Input::from)),
+            () = wished => {
+                inputs.push(Input::Shutdown);
+                self.shutdown = None;
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output, inputs: &mut Vec<Input>) -> ControlFlow<()> {
+        match output {
+            Output::Send { peer, frames } => match self.router.try_send(peer, frames) {
+                Ok(()) => {}
+                // Its Disconnected is on the way.
+                Err(unsent) if unsent.reason == UnsentReason::Gone => {}
+                Err(_) => inputs.push(Input::Refused { peer }),
+            },
+            Output::Close { peer } => self.router.disconnect(peer),
+            Output::Event(event) => self.report.event(&event),
+            Output::Finished => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn settled(&mut self, broker: &Broker) {
+        self.report.flush();
+        // Without a reader nobody pays for the figures.
+        if self.status.receiver_count() > 0 {
+            self.status.send_replace(Status {
+                counters: broker.counters(),
+                workers: broker.workers(),
+                queued: broker.queued_requests(),
+                socket: self.router.stats(),
+            });
+        }
+    }
+}
+
+impl From<zmtp::Event> for Input {
+    fn from(event: zmtp::Event) -> Self {
+        match event {
+            zmtp::Event::Connected { peer, identity } => Self::Connected { peer, identity },
+            zmtp::Event::Message { peer, frames } => Self::Message { peer, frames },
+            zmtp::Event::Disconnected { peer } => Self::Disconnected { peer },
+        }
+    }
+}
