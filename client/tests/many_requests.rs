@@ -1,5 +1,7 @@
 //! The asynchronous client over real sockets, against a broker that does what each test tells it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+
 mod scripted;
 
 use std::collections::HashSet;

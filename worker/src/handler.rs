@@ -5,7 +5,6 @@
 use std::fmt::Display;
 use std::future::Future;
 
-use futures_util::TryFutureExt;
 use tower::{Service, ServiceExt};
 
 use crate::request::{Reply, Request};
@@ -28,12 +27,12 @@ impl<F, Answer, Body, Failure> Handler<(Function, Answer, Body, Failure)> for F
 where
     F: FnOnce(Request) -> Answer + Clone + Send + 'static,
     Answer: Future<Output = Result<Body, Failure>> + Send + 'static,
-    Body: Into<Reply>,
-    Failure: Display,
+    Body: Into<Reply> + 'static,
+    Failure: Display + 'static,
 {
-    fn call(self, request: Request) -> impl Future<Output = Result<Reply, String>> + Send + 'static {
-        // Also what the function does before its first await happens in the job's own task, where a panic is caught.
-        async move { self(request).map_ok(Into::into).map_err(|failure| failure.to_string()).await }
+    // Also what the function does before its first await happens in the job's own task, where a panic is caught.
+    async fn call(self, request: Request) -> Result<Reply, String> {
+        self(request).await.map(Into::into).map_err(|failure| failure.to_string())
     }
 }
 
@@ -44,7 +43,7 @@ where
     S::Error: Display,
     S::Future: Send + 'static,
 {
-    fn call(self, request: Request) -> impl Future<Output = Result<Reply, String>> + Send + 'static {
-        self.oneshot(request).map_ok(Into::into).map_err(|failure| failure.to_string())
+    async fn call(self, request: Request) -> Result<Reply, String> {
+        self.oneshot(request).await.map(Into::into).map_err(|failure| failure.to_string())
     }
 }

@@ -1,0 +1,202 @@
+//! Workers, our broker and clients together, over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use broker::Server;
+use client::{Client, Error, LazyPirate, Reply};
+use futures_util::stream;
+use tokio::task::{JoinHandle, JoinSet};
+use worker::runtime::shutdown::Trigger;
+use worker::runtime::zmtp::Endpoint;
+use worker::{Dialect, Frames, Request, Shutdown, Worker};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running broker.
+struct Broker {
+    endpoint: Endpoint,
+    trigger: Trigger,
+    running: JoinHandle<()>,
+}
+
+impl Broker {
+    async fn start() -> Self {
+        Self::start_at(&"tcp://127.0.0.1:0".parse().unwrap()).await
+    }
+
+    async fn start_at(endpoint: &Endpoint) -> Self {
+        let bound = async {
+            loop {
+                // The predecessor lets go of its port in its own time.
+                match Server::bind(std::slice::from_ref(endpoint), broker::Config::default(), Default::default()).await
+                {
+                    Ok(server) => return server,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let server = tokio::time::timeout(PATIENCE, bound).await.expect("the port is not free");
+        let endpoint = server.endpoints()[0].clone();
+        let (trigger, shutdown) = Shutdown::new();
+        Self { endpoint, trigger, running: tokio::spawn(server.run(shutdown)) }
+    }
+
+    /// Dies without a word and comes back with an empty memory.
+    async fn restart(self) -> Self {
+        self.running.abort();
+        let _ = self.running.await;
+        Self::start_at(&self.endpoint).await
+    }
+
+    async fn stop(self) {
+        self.trigger.pull();
+        tokio::time::timeout(PATIENCE, self.running).await.unwrap().unwrap();
+    }
+
+    fn worker(&self) -> Worker {
+        Worker::new(self.endpoint.to_string(), "echo").reconnect(Duration::from_millis(20), Duration::from_millis(100))
+    }
+
+    fn echo(&self, dialect: Dialect) -> JoinHandle<Result<(), worker::Error>> {
+        let echo = |request: Request| async move { Ok::<Frames, Infallible>(request.body) };
+        tokio::spawn(self.worker().dialect(dialect).serve(echo))
+    }
+
+    fn pirate(&self) -> LazyPirate {
+        LazyPirate::new(self.endpoint.to_string()).timeout(PATIENCE)
+    }
+
+    fn client(&self) -> client::Builder {
+        Client::builder(self.endpoint.to_string()).timeout(PATIENCE)
+    }
+}
+
+async fn ask_all(client: &Client, count: u32) -> usize {
+    let mut asking = JoinSet::new();
+    for number in 0..count {
+        let client = client.clone();
+        asking.spawn(async move {
+            let reply = client.request("echo", [number.to_string()]).await.unwrap();
+            assert_eq!(reply.body, [number.to_string()].into());
+        });
+    }
+    asking.join_all().await.len()
+}
+
+#[tokio::test]
+async fn clients_and_workers_of_all_dialects_understand_each_other() {
+    let broker = Broker::start().await;
+    for of_worker in [Dialect::V01, Dialect::V02, Dialect::V02Delimited] {
+        let worker = broker.echo(of_worker);
+        for of_client in [Dialect::V01, Dialect::V02, Dialect::V02Delimited, Dialect::V02Majortomo] {
+            let reply = broker.pirate().dialect(of_client).request("echo", ["one", ""]).await;
+            assert_eq!(reply, Ok(Reply { body: ["one", ""].into(), parts: 1 }), "{of_client:?} to {of_worker:?}");
+        }
+        worker.abort();
+        let _ = worker.await;
+    }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_requests_of_one_client_are_answered_each_with_its_own_reply() {
+    let broker = Broker::start().await;
+    let workers: Vec<_> = (0..8).map(|_| broker.echo(Dialect::V02)).collect();
+    let client = broker.client().connect().unwrap();
+    assert_eq!(ask_all(&client, 100_000).await, 100_000);
+    assert_eq!(client.counts().duplicates, 0);
+    workers.iter().for_each(JoinHandle::abort);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_restarts_finds_its_workers_and_clients_again_by_themselves() {
+    let mut broker = Broker::start().await;
+    let worker = broker.echo(Dialect::V02);
+    let mut pirate = broker.pirate();
+    let client = broker.client().timeout(Duration::from_millis(500)).retries(100).connect().unwrap();
+    for round in ["one", "two", "three"] {
+        assert_eq!(pirate.request("echo", [round]).await.unwrap().body, [round].into());
+        assert_eq!(client.request("echo", [round]).await.unwrap().body, [round].into());
+        broker = broker.restart().await;
+    }
+    assert_eq!(ask_all(&client, 100).await, 100);
+    worker.abort();
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn workers_that_end_cleanly_under_load_lose_no_request() {
+    let broker = Broker::start().await;
+    let client = broker.client().retries(1).connect().unwrap();
+    let mut asking = tokio::spawn(async move { ask_all(&client, 2000).await });
+    let mut ended = 0;
+    let answered = loop {
+        let (trigger, shutdown) = Shutdown::new();
+        let end = Arc::new((AtomicU32::new(0), trigger));
+        // Each worker wishes its own end in the middle of its hundredth job.
+        let echo = move |request: Request| {
+            let end = end.clone();
+            async move {
+                if end.0.fetch_add(1, Ordering::Relaxed) == 99 {
+                    end.1.pull();
+                }
+                tokio::task::yield_now().await;
+                Ok::<Frames, Infallible>(request.body)
+            }
+        };
+        tokio::select! {
+            outcome = broker.worker().shutdown(shutdown).serve(echo) => outcome.unwrap(),
+            answered = &mut asking => break answered.unwrap(),
+        }
+        ended += 1;
+    };
+    assert_eq!(answered, 2000);
+    assert!(ended >= 19, "{ended} workers ended");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_streamed_reply_reaches_a_client_in_parts_and_a_01_client_as_one() {
+    let broker = Broker::start().await;
+    let count = |_: Request| async {
+        let parts = ["one", "two", "three"].map(|text| Frames::from([text]));
+        Ok::<_, Infallible>(worker::Reply::stream(stream::iter(parts)))
+    };
+    let worker = tokio::spawn(broker.worker().serve(count));
+    let whole = Frames::from(["one", "two", "three"]);
+    let client = broker.client().connect().unwrap();
+    assert_eq!(client.request("echo", [""]).await, Ok(Reply { body: whole.clone(), parts: 3 }));
+    assert_eq!(broker.pirate().request("echo", [""]).await, Ok(Reply { body: whole.clone(), parts: 3 }));
+    let old = broker.pirate().dialect(Dialect::V01).request("echo", [""]).await;
+    assert_eq!(old, Ok(Reply { body: whole, parts: 1 }));
+    worker.abort();
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_says_what_it_serves_and_refuses_what_it_does_not_know() {
+    let broker = Broker::start().await;
+    let worker = broker.echo(Dialect::V02);
+    let mut pirate = broker.pirate();
+    pirate.request("echo", [""]).await.unwrap();
+    let services = pirate.services().await.unwrap();
+    let [echo] = &services[..] else { panic!("{services:?}") };
+    assert_eq!((echo.service.as_str(), echo.workers, echo.waiting, echo.queued), ("echo", 1, 1, 0));
+    worker.abort();
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_for_a_service_without_workers_ends_as_a_timeout_that_says_the_broker_was_there() {
+    let broker = Broker::start().await;
+    let mut pirate = broker.pirate().timeout(Duration::from_millis(500)).retries(1);
+    let error = pirate.request("nobody", [""]).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { connected: true, attempts: 1, .. }), "{error:?}");
+    broker.stop().await;
+}
