@@ -51,6 +51,17 @@ pub(crate) enum Target {
 const IPC_PATH_BYTES_MAX: usize = 107;
 
 impl Endpoint {
+    /// Whether it stays on this machine for sure: a path, or a loopback address. A name may mean anything and does not
+    /// count, apart from `localhost`.
+    pub fn is_local(&self) -> bool {
+        match &self.0 {
+            Place::Ipc { .. } => true,
+            Place::Tcp { host: Host::Address(address), .. } => address.is_loopback(),
+            Place::Tcp { host: Host::Name(name), .. } => name == "localhost",
+            Place::Tcp { host: Host::Any, .. } => false,
+        }
+    }
+
     /// The addresses to listen on, the first that works is enough: for `*` one socket of both families, else of IPv4.
     pub(crate) async fn listen_target(&self) -> io::Result<Target> {
         self.target([IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)]).await
