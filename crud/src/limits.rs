@@ -16,8 +16,8 @@ pub const PATH_NAMES_MAX: usize = 64;
 pub const CONDITIONS_MAX: usize = 1000;
 /// Places that an update may fill with nulls to reach an index past the end of an array, which is MongoDB's own limit.
 pub const PADDING_MAX: usize = 1_500_000;
-/// Documents of one answer: with status, envelope and header this stays below the 1024 frames of a message.
-pub const ROWS_MAX: usize = 1000;
+/// Documents of one answer: with the status it stays below the 992 frames that a body may have, whoever relays it.
+pub const ROWS_MAX: usize = 900;
 /// Bytes of one answer, half of what a message may have, so that a relay has room for its own frames.
 pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a database's name, which is MongoDB's own limit.

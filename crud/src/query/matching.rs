@@ -90,15 +90,12 @@ fn any_in_array(array: &[Bson], names: &[String], predicate: &dyn Fn(Option<&Bso
         || path::index(name).and_then(|index| array.get(index)).is_some_and(|it| any_at_index(it, rest, predicate))
 }
 
-/// The element that an index named. It stands for itself, not for its elements, as in MongoDB; a nested array takes the next name
-/// as an index only.
+/// The element that an index named. At the path's end it stands for itself and not for its elements, as in MongoDB.
 fn any_at_index(element: &Bson, names: &[String], predicate: &dyn Fn(Option<&Bson>) -> bool) -> bool {
-    match (element, names.split_first()) {
-        (element, None) => predicate(Some(element)),
-        (Bson::Document(document), Some(_)) => any_in_document(document, names, predicate),
-        (Bson::Array(array), Some((name, rest))) => {
-            any_at(path::index(name).and_then(|index| array.get(index)), rest, predicate)
-        }
+    match element {
+        element if names.is_empty() => predicate(Some(element)),
+        Bson::Array(array) => any_in_array(array, names, predicate),
+        Bson::Document(document) => any_in_document(document, names, predicate),
         _ => false,
     }
 }
@@ -165,6 +162,7 @@ mod tests {
         assert!(!matches(doc! { "a.b": null }, doc! { "a": [] }));
         assert!(!matches(doc! { "a.b": 1 }, doc! { "a": [[{ "b": 1 }]] }), "one level of arrays only");
         assert!(matches(doc! { "a.0.1": 6 }, doc! { "a": [[5, 6]] }));
+        assert!(matches(doc! { "a.0.b": 1 }, doc! { "a": [[{ "b": 1 }]] }), "an index opens one more level");
         assert!(!matches(doc! { "a.0": 5 }, doc! { "a": [[5, 6]] }), "an indexed element stands for itself");
         assert!(matches(doc! { "a.0": [5, 6] }, doc! { "a": [[5, 6]] }));
     }
