@@ -27,6 +27,14 @@ pub trait DatabaseClient: Send + Sync {
     fn request(&self, service: &str, body: Frames) -> impl Future<Output = Result<Frames, Self::Error>> + Send;
 }
 
+impl DatabaseClient for client::Client {
+    type Error = client::Error;
+
+    async fn request(&self, service: &str, body: Frames) -> Result<Frames, client::Error> {
+        Ok(Self::request(self, service, body).await?.body)
+    }
+}
+
 /// Answers requests about purchase orders.
 #[derive(Debug, Clone)]
 pub struct Handler<C> {
