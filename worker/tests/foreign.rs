@@ -3,7 +3,7 @@
 //! The Python is `MAJORDOMO_TEST_PYTHON`, else `python3`. Without pyzmq and majortomo these tests fail, unless
 //! `MAJORDOMO_TEST_OFFLINE=1` allows to go on without them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, reason = "a test")]
 
 use std::convert::Infallible;
 use std::process::Stdio;
