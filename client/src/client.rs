@@ -67,8 +67,8 @@ pub struct Builder {
 }
 
 impl Client {
-    /// A client of the broker at `endpoint` (`tcp://host:port` or `ipc://path`) with the defaults of [`Builder`]. Must be
-    /// called within a tokio runtime; a broker that is not there yet is waited for.
+    /// A client of the broker at `endpoint` (`tcp://host:port` or `ipc://path`) with the defaults of [`Builder`]. Must
+    /// be called within a tokio runtime; a broker that is not there yet is waited for.
     ///
     /// # Errors
     /// An endpoint that cannot be read.
@@ -247,8 +247,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The next part, the last one too; `None` after it. Cancel safe. [`Progress::Restarted`] says that the parts so far
-    /// are void: the request had to be sent again.
+    /// The next part, the last one too; `None` after it. Cancel safe. [`Progress::Restarted`] says that the parts so
+    /// far are void: the request had to be sent again.
     ///
     /// # Errors
     /// [`Error::Timeout`] when no part came in time in the last attempt, [`Error::Lagging`] when more than 1024 parts

@@ -16,8 +16,8 @@
 //! - [`pirate`] one request at a time, a new socket for each retry; [`multiplex`] many at once. Both are pure machines;
 //!   [`number`], [`patience`], [`event`] belong to them
 //! - [`reply`], [`error`] what a caller gets
-//! - with the feature `tokio`, on by default: [`LazyPirate`] and [`Client`] drive them, [`services()`] asks a broker what
-//!   it serves
+//! - with the feature `tokio`, on by default: [`LazyPirate`] and [`Client`] drive them, [`services()`] asks a broker
+//!   what it serves
 
 #[cfg(feature = "tokio")]
 mod call;

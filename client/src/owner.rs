@@ -17,7 +17,8 @@ use crate::multiplex::{Failure, Input, Multiplex, Output};
 use crate::number::Number;
 use crate::patience::Patience;
 
-/// What the handles of a client say to its owner task. The semaphore that admits callers bounds how many are on the way.
+/// What the handles of a client say to its owner task. The semaphore that admits callers bounds how many are on the
+/// way.
 pub(crate) enum Command {
     Submit { number: Number, patience: Patience, body: Frames, caller: Caller },
     Forget(Number),

@@ -67,10 +67,17 @@ async fn a_broker_that_is_not_there_is_named_with_attempts_and_time() {
 
 #[tokio::test]
 async fn a_broker_that_is_silent_is_told_apart_from_one_that_is_not_there() {
-    let broker = Broker::bind().await;
-    let mut pirate = LazyPirate::new(broker.endpoint()).timeout(Duration::from_millis(500)).retries(1);
+    let mut broker = Broker::bind().await;
+    let mut pirate = pirate(&broker);
+    let serve = async {
+        let (peer, request) = broker.request().await;
+        broker.reply(peer, &request, Part::Final, ["answer"]);
+    };
+    let (reply, ()) = tokio::join!(pirate.request("echo", ["question"]), serve);
+    reply.unwrap();
+    pirate = pirate.timeout(Duration::from_millis(100)).retries(2);
     let error = pirate.request("echo", ["question"]).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { connected: true, .. }), "{error:?}");
+    assert!(matches!(error, Error::Timeout { attempts: 2, connected: true, .. }), "{error:?}");
 }
 
 #[tokio::test]

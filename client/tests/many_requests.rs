@@ -224,8 +224,14 @@ async fn a_full_socket_delays_requests_and_loses_none() {
 async fn a_handle_may_have_a_patience_of_its_own() {
     let mut broker = Broker::bind().await;
     let client = patient(&broker).connect().unwrap();
+    // There is a connection, so that the hasty one need not wait for it.
+    let (reply, ()) = tokio::join!(client.request("echo", ["question"]), async {
+        let (peer, request) = broker.request().await;
+        broker.reply(peer, &request, Part::Final, ["answer"]);
+    });
+    reply.unwrap();
     let hasty = client.with_patience(Patience { timeout: Duration::from_millis(100), retries: 2 });
-    let (outcome, _) = tokio::join!(hasty.request("echo", ["question"]), broker.request());
+    let outcome = hasty.request("echo", ["question"]).await;
     assert!(matches!(outcome, Err(Error::Timeout { attempts: 2, connected: true, .. })), "{outcome:?}");
 }
 

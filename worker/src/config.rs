@@ -6,7 +6,8 @@ use protocol::ServiceName;
 use protocol::limits::{HEARTBEAT_INTERVAL, HEARTBEAT_LIVENESS};
 use protocol::mdp::Dialect;
 
-/// The settings of one [`Session`](crate::Session). [`Config::new`] has the defaults; [`Config::check`] says what is wrong.
+/// The settings of one [`Session`](crate::Session). [`Config::new`] has the defaults; [`Config::check`] says what is
+/// wrong.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The service that is offered.
@@ -17,8 +18,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How many silent intervals make the broker dead (RFC 7: 3 to 5).
     pub liveness: u32,
-    /// How long the broker may be silent while every slot is taken. The reference brokers send nothing to a busy worker;
-    /// a broker that really dies is noticed by its connection.
+    /// How long the broker may be silent while every slot is taken. The reference brokers send nothing to a busy
+    /// worker; a broker that really dies is noticed by its connection.
     pub busy_grace: Duration,
     /// The first delay before a new connection; it doubles up to `reconnect_max`.
     pub reconnect_first: Duration,

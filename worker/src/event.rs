@@ -1,4 +1,5 @@
-//! What a worker tells whoever watches it. Data, not log lines: the driver logs them, tests and simulators assert on them.
+//! What a worker tells whoever watches it. Data, not log lines: the driver logs them, tests and simulators assert on
+//! them.
 
 use protocol::PeerFault;
 use protocol::mdp::Dialect;

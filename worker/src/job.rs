@@ -69,8 +69,8 @@ impl Job {
     }
 }
 
-/// A body as it can travel: MDP wants one frame at least, and an oversized one would never leave the socket, so that its
-/// client would wait in vain.
+/// A body as it can travel: MDP wants one frame at least, and an oversized one would never leave the socket, so that
+/// its client would wait in vain.
 fn within_limits(mut body: Frames) -> Frames {
     if body.is_empty() {
         body.push(Bytes::new());

@@ -24,8 +24,8 @@ pub struct Json<F, Input> {
 
 /// Makes a handler of a function from a value to a value.
 ///
-/// A request that is not one frame of JSON for `Input` is answered `400 reason` and never reaches the function; an error
-/// of the function is answered `500 reason`. Neither can be mistaken for a result, for it is not JSON.
+/// A request that is not one frame of JSON for `Input` is answered `400 reason` and never reaches the function; an
+/// error of the function is answered `500 reason`. Neither can be mistaken for a result, for it is not JSON.
 ///
 /// ```no_run
 /// # #[derive(serde::Deserialize)] struct Order { item: String, count: u32 }

@@ -32,7 +32,8 @@ pub struct Parts {
 
 impl Reply {
     /// Each item becomes a PARTIAL and the last one the FINAL. Since nobody knows which is the last before the stream
-    /// ends, an item leaves when the next one is there; [`stream_then`](Self::stream_then) is for those who cannot wait.
+    /// ends, an item leaves when the next one is there; [`stream_then`](Self::stream_then) is for those who cannot
+    /// wait.
     ///
     /// The stream is polled no faster than the broker takes its items. A worker that speaks 0.1, which has no PARTIAL,
     /// joins the items into one reply, up to the size of one message; a larger one becomes an error reply.

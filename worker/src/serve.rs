@@ -77,7 +77,8 @@ impl Worker {
         self.configured(|config| (config.reconnect_first, config.reconnect_max) = (first, max))
     }
 
-    /// Ends cleanly when wished: no new job, the running one is answered, DISCONNECT. [`serve`](Self::serve) returns then.
+    /// Ends cleanly when wished: no new job, the running one is answered, DISCONNECT. Then [`serve`](Self::serve)
+    /// returns.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         self.shutdown = Some(shutdown);
         self
@@ -88,7 +89,8 @@ impl Worker {
         self.configured(|config| config.shutdown_grace = grace)
     }
 
-    /// The socket's own options: limits, mechanism, linger. Its reconnect delays are [those of the worker](Self::reconnect).
+    /// The socket's own options: limits, mechanism, linger. Its reconnect delays are
+    /// [those of the worker](Self::reconnect).
     pub fn socket_options(mut self, options: Options) -> Self {
         self.options = options;
         self

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use worker::{Dialect, Frames, Request, Shutdown, Worker};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const HEARTBEAT: Duration = Duration::from_millis(100);
+const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// A broker in a process of its own, which ends with the test.
 struct Foreign {
@@ -62,7 +62,7 @@ impl Foreign {
     }
 
     fn worker(&self, dialect: Dialect) -> Worker {
-        Worker::new(&self.endpoint, "echo").dialect(dialect).heartbeat(HEARTBEAT)
+        Worker::new(&self.endpoint, "echo").dialect(dialect).heartbeat(HEARTBEAT).liveness(100)
     }
 
     fn pirate(&self, dialect: Dialect) -> LazyPirate {
@@ -75,7 +75,7 @@ impl Foreign {
 }
 
 async fn rfc7_broker() -> Option<Foreign> {
-    Foreign::start("rfc7_broker.py", "zmq", &["--interval", "100"]).await
+    Foreign::start("rfc7_broker.py", "zmq", &["--interval", "250"]).await
 }
 
 async fn majortomo_broker() -> Option<Foreign> {
@@ -122,9 +122,7 @@ async fn a_job_that_takes_longer_than_the_brokers_silence_towards_busy_workers_i
     };
     let worker = tokio::spawn(broker.worker(Dialect::V01).liveness(3).serve(slow));
     let mut pirate = broker.pirate(Dialect::V01).retries(1);
-    for _ in 0..2 {
-        assert_eq!(pirate.request("echo", ["slow"]).await.unwrap().body, ["slow"].into());
-    }
+    assert_eq!(pirate.request("echo", ["slow"]).await.unwrap().body, ["slow"].into());
     // Had it left in between, it would have said READY again.
     assert_eq!(broker.line().await, "worker echo");
     worker.abort();

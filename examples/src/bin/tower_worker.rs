@@ -1,6 +1,7 @@
 //! A handler that is a `tower::Service`: middleware of your choice goes around it.
 //!
-//! Here a layer of ours counts the requests into each reply; timeouts, limits and traces of others fit in the same place.
+//! Here a layer of ours counts the requests into each reply; timeouts, limits and traces of others fit in the same
+//! place.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

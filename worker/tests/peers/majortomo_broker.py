@@ -11,4 +11,4 @@ class Announced(Broker):
 
 
 if __name__ == "__main__":
-    Announced(bind="tcp://127.0.0.1:*", heartbeat_interval=0.1, heartbeat_timeout=1.0).run()
+    Announced(bind="tcp://127.0.0.1:*", heartbeat_interval=0.25, heartbeat_timeout=25.0).run()
