@@ -11,7 +11,8 @@ use crate::tools::Tools;
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
-    /// For the benchmark itself; `cargo xtask bench --help` lists them
+    /// For the benchmark itself; `cargo xtask bench --help` lists them. Without any, everything is measured and written
+    /// into docs/PERFORMANCE.md
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -31,7 +32,12 @@ pub(crate) fn run(metadata: &Metadata, arguments: &Arguments) -> anyhow::Result<
         command
     };
     process::run(&mut cargo(&["build", "--release", "--package", "majordomo"]))?;
-    process::run(cargo(&["run", "--release", "--package", "bench", "--"]).args(&arguments.arguments))
+    let mut measure = cargo(&["run", "--release", "--package", "bench", "--"]);
+    measure.args(&arguments.arguments);
+    if arguments.arguments.is_empty() {
+        measure.args(["--write", "docs/PERFORMANCE.md"]);
+    }
+    process::run(&mut measure)
 }
 
 /// Shows that the benchmark works: one short round of debug builds, whose figures mean nothing. `cargo` gives commands
