@@ -174,6 +174,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_what_surely_stays_on_this_machine_is_local() {
+        let is_local = |text: &str| text.parse::<Endpoint>().unwrap().is_local();
+        assert!(["tcp://127.0.0.1:1", "tcp://[::1]:1", "tcp://localhost:1", "ipc:///a"].into_iter().all(is_local));
+        assert!(!["tcp://*:1", "tcp://0.0.0.0:1", "tcp://10.0.0.1:1", "tcp://host:1"].into_iter().any(is_local));
+    }
+
+    #[test]
     fn every_form_prints_as_it_was_written() {
         for text in [
             "tcp://127.0.0.1:5555",
