@@ -125,8 +125,11 @@ impl Coherent {
         let instance = self.cache.instance()?;
         let database = namespace.database();
         if self.with(database, |tenancy| tenancy.is_stale(Instant::now(), &self.timing)) {
-            self.refresh(database, &instance).await;
+            let asked_at = Instant::now();
+            // A fault here costs the cache, not the request.
+            self.learn(database, asked_at, self.store.grant(database).await.ok()?);
         }
+        self.propose(database, &instance).await;
         let tag =
             self.with(database, |tenancy| tenancy.serving(Instant::now(), &instance, &self.timing).map(str::to_owned))?;
         Some(Scope { by: instance, tag, namespace: namespace.clone() })
@@ -139,18 +142,16 @@ impl Coherent {
         })
     }
 
-    /// Asks the store for the grant, and proposes the next one where that is ours to do. A fault here costs the cache,
-    /// not the request.
-    async fn refresh(&self, database: &str, instance: &str) {
+    /// Puts the next grant in the store, where that is ours to do. A fault here costs the cache, not the request.
+    async fn propose(&self, database: &str, instance: &str) {
         let asked_at = Instant::now();
-        let Ok(grant) = self.store.grant(database).await else { return };
-        self.learn(database, asked_at, grant);
-        let tag = Uuid::new().to_string();
-        let proposal = self.with(database, |tenancy| tenancy.proposal(Instant::now(), instance, &tag, &self.timing));
+        let new_tag = || Uuid::new().to_string();
+        let proposal = self.with(database, |tenancy| tenancy.proposal(asked_at, instance, new_tag, &self.timing));
         let Some((revision, next)) = proposal else { return };
-        let asked_at = Instant::now();
-        if let Ok(true) = self.store.exchange_grant(database, revision, &next).await {
-            self.learn(database, asked_at, next);
+        match self.store.exchange_grant(database, revision, &next).await {
+            Ok(true) => self.learn(database, asked_at, next),
+            Ok(false) => self.with(database, |tenancy| tenancy.on_refused(revision)),
+            Err(_) => {}
         }
     }
 

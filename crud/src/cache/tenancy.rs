@@ -84,12 +84,23 @@ impl Tenancy {
         self.0 = Some(Seen { grant, asked_at, since });
     }
 
+    /// The store has another revision than this one.
+    pub fn on_refused(&mut self, revision: i64) {
+        self.0.take_if(|seen| seen.grant.revision == revision);
+    }
+
     /// What this worker, which reaches the cache of this instance, would put in the grant's place: the revision that it
-    /// replaces, and the new grant. `tag` is used if a tenure begins.
-    pub fn proposal(&self, now: Instant, instance: &str, tag: &str, timing: &Timing) -> Option<(i64, Grant)> {
+    /// replaces, and the new grant. `tag` makes the tag of a tenure that begins.
+    pub fn proposal(
+        &self,
+        now: Instant,
+        instance: &str,
+        tag: impl FnOnce() -> String,
+        timing: &Timing,
+    ) -> Option<(i64, Grant)> {
         let Seen { grant, since, .. } = self.0.as_ref()?;
         let age = now.saturating_duration_since(*since);
-        let claim = || Tenure::Held { by: instance.to_owned(), tag: tag.to_owned() };
+        let claim = || Tenure::Held { by: instance.to_owned(), tag: tag() };
         let tenure = match &grant.tenure {
             Tenure::Vacant if grant.revision == 0 || age >= timing.settle => claim(),
             Tenure::Ending if age >= timing.settle.max(timing.wait()) => claim(),
@@ -118,6 +129,10 @@ mod tests {
 
     fn held(revision: i64, by: &str) -> Grant {
         Grant { revision, tenure: Tenure::Held { by: by.into(), tag: "tag".into() } }
+    }
+
+    fn new() -> String {
+        "new".into()
     }
 
     fn knowing(at: Instant, grant: Grant) -> Tenancy {
@@ -153,14 +168,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_store_contradicts_is_forgotten() {
+        let start = Instant::now();
+        let mut tenancy = knowing(start, held(4, "us"));
+        tenancy.on_refused(3);
+        assert_eq!(tenancy.serving(start, "us", &TIMING), Some("tag"), "that was about an earlier revision");
+        tenancy.on_refused(4);
+        assert_eq!(tenancy.serving(start, "us", &TIMING), None);
+        assert!(tenancy.is_stale(start, &TIMING));
+    }
+
+    #[test]
     fn the_first_cache_claims_at_once_and_later_ones_after_the_place_has_settled() {
         let start = Instant::now();
         let claim = |revision, tag: &str| Grant { revision, tenure: Tenure::Held { by: "us".into(), tag: tag.into() } };
-        let proposal = knowing(start, Grant::default()).proposal(start, "us", "new", &TIMING);
+        let proposal = knowing(start, Grant::default()).proposal(start, "us", new, &TIMING);
         assert_eq!(proposal, Some((0, claim(1, "new"))));
         let vacated = knowing(start, Grant { revision: 7, tenure: Tenure::Vacant });
-        assert_eq!(vacated.proposal(start + millis(2009), "us", "new", &TIMING), None);
-        assert_eq!(vacated.proposal(start + millis(2010), "us", "new", &TIMING), Some((7, claim(8, "new"))));
+        assert_eq!(vacated.proposal(start + millis(2009), "us", new, &TIMING), None);
+        assert_eq!(vacated.proposal(start + millis(2010), "us", new, &TIMING), Some((7, claim(8, "new"))));
     }
 
     #[test]
@@ -168,16 +194,16 @@ mod tests {
         let start = Instant::now();
         let hasty = Timing { settle: Duration::ZERO, ..TIMING };
         let ending = knowing(start, Grant { revision: 3, tenure: Tenure::Ending });
-        assert_eq!(ending.proposal(start + millis(10) + millis(109), "us", "new", &hasty), None);
-        assert!(ending.proposal(start + millis(10) + millis(110), "us", "new", &hasty).is_some());
+        assert_eq!(ending.proposal(start + millis(10) + millis(109), "us", new, &hasty), None);
+        assert!(ending.proposal(start + millis(10) + millis(110), "us", new, &hasty).is_some());
     }
 
     #[test]
     fn a_holder_beats_and_keeps_its_tag() {
         let start = Instant::now();
         let tenancy = knowing(start, held(4, "us"));
-        assert_eq!(tenancy.proposal(start + millis(1009), "us", "new", &TIMING), None);
-        assert_eq!(tenancy.proposal(start + millis(1010), "us", "new", &TIMING), Some((4, held(5, "us"))));
+        assert_eq!(tenancy.proposal(start + millis(1009), "us", new, &TIMING), None);
+        assert_eq!(tenancy.proposal(start + millis(1010), "us", new, &TIMING), Some((4, held(5, "us"))));
     }
 
     #[test]
@@ -185,8 +211,8 @@ mod tests {
         let start = Instant::now();
         let mut tenancy = knowing(start, held(4, "them"));
         tenancy.on_answer(start + millis(4900), start + millis(4910), held(5, "them"));
-        assert_eq!(tenancy.proposal(start + millis(9000), "us", "new", &TIMING), None);
+        assert_eq!(tenancy.proposal(start + millis(9000), "us", new, &TIMING), None);
         let ended = Some((5, Grant { revision: 6, tenure: Tenure::Ending }));
-        assert_eq!(tenancy.proposal(start + millis(9910), "us", "new", &TIMING), ended);
+        assert_eq!(tenancy.proposal(start + millis(9910), "us", new, &TIMING), ended);
     }
 }

@@ -35,7 +35,6 @@ impl Mongo {
         let mut options = ClientOptions::parse(uri).await.map_err(malformed)?;
         options.app_name.get_or_insert_with(|| "majordomo".into());
         options.server_selection_timeout.get_or_insert(MONGO_PATIENCE);
-        options.connect_timeout.get_or_insert(MONGO_PATIENCE);
         // Not for the user to weaken: caches in front of the store rely on both.
         let majority =
             WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(WRITE_PATIENCE).build();
