@@ -1,7 +1,7 @@
 //! Runs the pure machines under tokio. With the drivers of `zmtp`, the only code that knows about tasks and sockets.
 //!
 //! - [`clock`] time as the machines count it
-//! - [`drive`] one loop for every machine: receive or wake, handle, drain
+//! - [`mod@drive`] one loop for every machine: receive or wake, handle, drain
 //! - [`link`] the socket of a machine with one broker
 //! - [`shutdown`] SIGINT and SIGTERM as a future
 

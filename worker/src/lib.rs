@@ -14,7 +14,7 @@
 //!
 //! - [`session`] the worker's side of the protocol, a pure machine; [`config`], [`job`], [`event`] belong to it
 //! - [`status`] how a failed job is answered
-//! - with the feature `tokio`, on by default: [`Worker`] drives a session; [`handler`] says what may serve, [`json`]
+//! - with the feature `tokio`, on by default: [`Worker`] drives a session; [`handler`] says what may serve, [`json()`]
 //!   makes a handler of typed JSON, [`Reply`] may be a stream
 
 pub mod config;

@@ -6,7 +6,7 @@ use protocol::mdp::Dialect;
 
 use crate::error::Misuse;
 
-/// The settings of one [`Multiplex`].
+/// The settings of one [`Multiplex`](super::Multiplex).
 #[derive(Clone, Debug)]
 pub struct Config {
     /// How the broker is spoken to.
@@ -15,7 +15,7 @@ pub struct Config {
     pub correlation: Correlation,
     /// Requests under way at once.
     pub in_flight_max: usize,
-    /// Requests that wait for one of those to end; more are refused with [`Failure::Full`].
+    /// Requests that wait for one of those to end; more are refused with [`Failure::Full`](super::Failure::Full).
     pub waiting_max: usize,
     /// The first delay before a lost connection is replaced; it doubles up to `reconnect_max`.
     pub reconnect_first: Duration,
