@@ -1,0 +1,127 @@
+//! `majordomo broker`: the broker on real sockets, until SIGINT or SIGTERM.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use broker::{Config, Limits, Server, Status};
+use runtime::Shutdown;
+use runtime::zmtp::{self, Endpoint};
+use tokio::sync::watch;
+
+use crate::args::{self, Broker};
+use crate::output;
+use crate::telemetry;
+use crate::usage::{Problem, Unsuccessful};
+
+pub(super) async fn run(settings: Broker) -> Result<(), Unsuccessful> {
+    for endpoint in &settings.bind {
+        refuse_open_bind(endpoint, settings.insecure)?;
+    }
+    let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
+    let options = socket_options(&settings)?;
+    let server = Server::bind(&settings.bind, config(&settings), options).await.map_err(anyhow::Error::from)?;
+    if let Some(address) = settings.metrics {
+        telemetry::serve_metrics(address)?;
+        tokio::spawn(publish(server.status(), settings.name.clone()));
+    }
+    for endpoint in server.endpoints() {
+        output::line(&format!("ready {endpoint}"))?;
+    }
+    server.run(shutdown).await;
+    Ok(())
+}
+
+/// Nothing is encrypted and nobody is asked who they are: beyond loopback that has to be said aloud.
+fn refuse_open_bind(endpoint: &Endpoint, insecure: bool) -> Result<(), Problem> {
+    if insecure || endpoint.is_local() {
+        return Ok(());
+    }
+    Err(Problem::new(format!(
+        "--bind {endpoint}: a bind beyond loopback is neither encrypted nor authenticated \
+         (allowed: a loopback address, an ipc:// path, or --insecure)"
+    )))
+}
+
+fn socket_options(settings: &Broker) -> Result<zmtp::Options, Problem> {
+    let mut options = zmtp::Options::default();
+    options.limits.connections_max = usize::try_from(settings.connections_max).unwrap_or(usize::MAX);
+    options.limits.message_bytes_max = size("--message-bytes-max", settings.message_bytes_max)?;
+    Ok(options)
+}
+
+fn config(settings: &Broker) -> Config {
+    let services = settings.services.iter().map(|(name, settings)| (name.clone(), policy(settings)));
+    Config {
+        heartbeat: settings.heartbeat.heartbeat,
+        liveness: settings.heartbeat.liveness,
+        limits: Limits {
+            queued_requests_max: settings.queued_max,
+            queued_bytes_max: usize::try_from(settings.queued_bytes_max.as_u64()).unwrap_or(usize::MAX),
+            services_max: settings.services_max,
+            ..Limits::default()
+        },
+        policy: policy(&settings.policy),
+        services: services.collect(),
+        error_replies: match settings.error_replies {
+            args::ErrorReplies::Silence => broker::ErrorReplies::Silence,
+            args::ErrorReplies::Status => broker::ErrorReplies::StatusFrame,
+        },
+    }
+}
+
+fn policy(settings: &args::Policy) -> broker::Policy {
+    broker::Policy {
+        no_worker: match settings.no_worker {
+            args::NoWorker::Queue => broker::NoWorker::Queue,
+            args::NoWorker::Refuse => broker::NoWorker::Refuse,
+        },
+        queue_max: settings.queue_max,
+        queue_wait: settings.queue_wait,
+        busy_timeout: settings.busy_timeout,
+        attempts_max: settings.attempts,
+        run_abandoned: settings.abandoned == args::Abandoned::Run,
+    }
+}
+
+fn size(flag: &str, size: bytesize::ByteSize) -> Result<usize, Problem> {
+    let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+    let allowed = 1024..=protocol::limits::MESSAGE_BYTES_MAX;
+    if allowed.contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(Problem::new(format!("{flag} {size}: allowed are 1KiB to 64MiB")))
+}
+
+/// Copies the broker's own figures into the metrics, once a second.
+async fn publish(status: watch::Receiver<Status>, name: String) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        let status = status.borrow().clone();
+        for (counter, value) in counters(&status) {
+            metrics::counter!(counter, "broker" => name.clone()).absolute(value);
+        }
+        for (gauge, value) in gauges(&status) {
+            metrics::gauge!(gauge, "broker" => name.clone()).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
+        }
+    }
+}
+
+fn counters(status: &Status) -> [(&'static str, u64); 9] {
+    let counters = &status.counters;
+    [
+        ("majordomo_requests_total", counters.requests),
+        ("majordomo_dispatched_total", counters.dispatched),
+        ("majordomo_replies_total", counters.replies),
+        ("majordomo_partials_total", counters.partials),
+        ("majordomo_undeliverable_total", counters.undeliverable),
+        ("majordomo_requeued_total", counters.requeued),
+        ("majordomo_failed_total", counters.failed),
+        ("majordomo_faults_total", counters.faults),
+        ("majordomo_expelled_total", counters.expelled),
+    ]
+}
+
+fn gauges(status: &Status) -> [(&'static str, usize); 2] {
+    [("majordomo_workers", status.workers), ("majordomo_queued_requests", status.queued)]
+}

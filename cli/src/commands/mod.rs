@@ -1,0 +1,37 @@
+//! One file a command.
+
+mod broker;
+mod call;
+mod completions;
+mod demo;
+mod man;
+mod services;
+mod worker;
+
+use std::future::Future;
+
+use anyhow::Context;
+
+use crate::args::{Cli, Command};
+use crate::usage::Unsuccessful;
+
+/// Runs the command of the line.
+pub(crate) fn run(cli: Cli) -> Result<(), Unsuccessful> {
+    match cli.command {
+        Command::Demo(demo) => on_runtime(demo::run(demo, cli.json)),
+        Command::Broker(broker) => on_runtime(broker::run(*broker)),
+        Command::Worker(worker) => on_runtime(worker::run(worker)),
+        Command::Call(call) => on_runtime(call::run(call, cli.json)),
+        Command::Services(services) => on_runtime(services::run(services, cli.json)),
+        Command::Completions { shell } => Ok(completions::print(shell)?),
+        Command::Man => Ok(man::print()?),
+    }
+}
+
+fn on_runtime(command: impl Future<Output = Result<(), Unsuccessful>>) -> Result<(), Unsuccessful> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,18 @@
+//! `majordomo worker echo`: replies with the request's body.
+
+use worker::{Frames, Request};
+
+use crate::args::Echo;
+use crate::usage::Unsuccessful;
+
+pub(super) async fn run(settings: Echo) -> Result<(), Unsuccessful> {
+    let delay = settings.delay;
+    let worker = super::worker(&settings.session, &settings.service)?;
+    super::serve(worker, move |request: Request| async move {
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        Ok::<Frames, String>(request.body)
+    })
+    .await
+}

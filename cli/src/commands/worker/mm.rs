@@ -1,0 +1,24 @@
+//! `majordomo worker mm`: purchase orders, kept by a database worker behind another broker.
+
+use client::Client;
+use crud::Frames;
+use crud::mm::Handler;
+use worker::Request;
+
+use crate::args::Mm;
+use crate::usage::Unsuccessful;
+
+pub(super) async fn run(settings: Mm) -> Result<(), Unsuccessful> {
+    let client = Client::builder(settings.db_broker.to_string())
+        .timeout(settings.patience.timeout)
+        .retries(settings.patience.retries)
+        .connect()
+        .map_err(anyhow::Error::from)?;
+    let handler = Handler::with_service(client, settings.db_service.to_string());
+    let worker = super::worker(&settings.session, &settings.service)?;
+    super::serve(
+        worker,
+        move |request: Request| async move { Ok::<Frames, String>(handler.handle(request.body).await) },
+    )
+    .await
+}
