@@ -178,6 +178,7 @@ impl<'a> Connection<'a> {
             if std::mem::take(&mut self.active) {
                 self.release_at = Some(now + RELEASE_AFTER);
             } else {
+                self.reader.release();
                 self.writer.release();
                 self.link.outlet.release();
                 self.link.inlet.release();

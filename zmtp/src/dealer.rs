@@ -68,7 +68,7 @@ impl Dealer {
         let start = events.len();
         loop {
             while let Some(link) = self.taken.pop_front() {
-                link.inlet.take(events);
+                self.shared.collect(&link, events);
             }
             if events.len() > start {
                 return Poll::Ready(());

@@ -75,13 +75,16 @@ fn an_mdp_request_decodes_from_the_captured_octets() {
 }
 
 #[test]
-fn commands_go_their_own_way_between_messages_and_not_inside() {
+fn commands_go_their_own_way_between_messages_and_between_frames() {
     let mut kept = kept();
     let input = b"\x00\x01a\x04\x05\x04PONG\x00\x01b";
     assert_eq!(decoder().decode(input, &mut kept), Ok(input.len()));
     assert_eq!(kept.messages, [Frames::from(["a"]), Frames::from(["b"])]);
     assert_eq!(kept.commands, [b"\x04PONG"]);
-    assert_eq!(fault_of(b"\x01\x01a\x04\x05\x04PONG"), Fault::Unexpected("command inside a message"));
+    let inside = b"\x01\x01c\x04\x05\x04PONG\x00\x01d";
+    assert_eq!(decoder().decode(inside, &mut kept), Ok(inside.len()));
+    assert_eq!(kept.messages.last(), Some(&Frames::from(["c", "d"])));
+    assert_eq!(kept.commands.len(), 2);
 }
 
 #[test]

@@ -15,6 +15,14 @@ use crate::stats::Counters;
 /// Where a connection comes from; local sockets have no address and share one place.
 pub(crate) type Origin = Option<IpAddr>;
 
+/// The origin of a TCP peer. Whoever has one IPv6 address has the 2^64 beside it: they count as one.
+pub(crate) fn origin(address: IpAddr) -> Origin {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Some(IpAddr::V6((u128::from(address) >> 64 << 64).into())),
+        address => Some(address),
+    }
+}
+
 /// All half-open connections of a socket.
 #[derive(Debug)]
 pub(crate) struct HalfOpen {
@@ -140,6 +148,15 @@ mod tests {
             assert!(!is_evicted(kept).await);
         }
         assert_eq!((counters.half_open.load(Relaxed), counters.evicted.load(Relaxed)), (3, 1));
+    }
+
+    #[test]
+    fn neighbours_in_ipv6_are_one_origin_and_mapped_addresses_are_ipv4() {
+        let of = |text: &str| origin(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:127.0.0.1"), of("127.0.0.1"));
+        assert_ne!(of("127.0.0.1"), of("127.0.0.2"));
     }
 
     #[tokio::test]

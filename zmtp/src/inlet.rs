@@ -43,12 +43,46 @@ struct InletState {
     charge: Charge,
 }
 
+/// How much of a peer may wait for the owner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Events for which a batch that was taken keeps its memory, to be filled again.
+const KEPT_EVENTS_MAX: usize = 64;
+
+/// Memory for large batches, shared by all connections of a socket: whoever has much to deliver takes some, and the owner
+/// gives it back. A connection of its own holds none.
+#[derive(Debug, Default)]
+pub(crate) struct Spares(Mutex<Vec<Vec<Event>>>);
+
+/// How many spares are kept, and the largest.
+const SPARES_MAX: usize = 8;
+const SPARE_EVENTS_MAX: usize = 2048;
+
 /// Events of one connection and what they weigh.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) events: Vec<Event>,
     /// Memory of the messages in it, about.
     pub(crate) bytes: usize,
+}
+
+impl Spares {
+    /// Memory for a large batch; fresh if there is none.
+    pub(crate) fn take(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes memory back, if it is worth keeping.
+    pub(crate) fn give(&self, spare: Vec<Event>) {
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.len() < SPARES_MAX && spare.capacity() <= SPARE_EVENTS_MAX {
+            spares.push(spare);
+        }
+    }
 }
 
 impl<L> Default for Line<L> {
@@ -108,24 +142,27 @@ impl Inlet {
     }
 
     /// For the connection: whether it may add another batch; if not, its task is woken when it may.
-    pub(crate) fn poll_room(&self, context: &Context<'_>, messages_max: usize, bytes_max: usize) -> Poll<()> {
+    pub(crate) fn poll_room(&self, context: &Context<'_>, allowance: &Allowance) -> Poll<()> {
         let mut state = self.lock();
-        if state.batch.events.len() < messages_max && state.batch.bytes < bytes_max {
+        if state.batch.events.len() < allowance.messages && state.batch.bytes < allowance.bytes {
             return Poll::Ready(());
         }
         state.reader = Some(context.waker().clone());
         Poll::Pending
     }
 
-    /// For the owner: takes what waits, to the end of `events`. The memory of `events` may go the other way, to be
-    /// filled again.
-    pub(crate) fn take(&self, events: &mut Vec<Event>) {
+    /// For the owner: takes what waits, to the end of `events`. A large batch changes hands with its memory; small ones
+    /// are copied together, so that no connection is left holding what another one once needed.
+    ///
+    /// Returns memory that is too large to stay here, for [`Spares`].
+    pub(crate) fn take(&self, events: &mut Vec<Event>) -> Option<Vec<Event>> {
         let mut state = self.lock();
-        if events.is_empty() {
+        if events.is_empty() && state.batch.events.len() > KEPT_EVENTS_MAX {
             std::mem::swap(&mut state.batch.events, events);
         } else {
             events.append(&mut state.batch.events);
         }
+        let spare = (state.batch.events.capacity() > KEPT_EVENTS_MAX).then(|| std::mem::take(&mut state.batch.events));
         state.batch.bytes = 0;
         state.charge.set(0);
         state.in_line = false;
@@ -134,6 +171,7 @@ impl Inlet {
         if let Some(reader) = reader {
             reader.wake();
         }
+        spare
     }
 
     /// Gives back what an idle connection does not need.

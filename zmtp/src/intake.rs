@@ -9,13 +9,12 @@ use crate::command::{self, Command};
 use crate::decoder::Sink;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::inlet::Batch;
-use crate::options::Limits;
+use crate::inlet::{Allowance, Batch};
 
 /// Collects messages into the batch and answers commands.
 pub(crate) struct Intake<'a> {
     pub(crate) peer: PeerId,
-    pub(crate) limits: &'a Limits,
+    pub(crate) allowance: Allowance,
     pub(crate) batch: &'a mut Batch,
     /// Commands to be written.
     pub(crate) control: &'a mut Vec<u8>,
@@ -54,8 +53,8 @@ impl Sink for Intake<'_> {
     }
 
     fn is_full(&self) -> bool {
-        let full = self.batch.events.len() >= self.limits.batch_messages_max;
-        full || self.batch.bytes >= self.limits.batch_bytes_max || self.control.len() > CONTROL_BYTES_MAX
+        let full = self.batch.events.len() >= self.allowance.messages;
+        full || self.batch.bytes >= self.allowance.bytes || self.control.len() > CONTROL_BYTES_MAX
     }
 }
 

@@ -7,7 +7,7 @@ use protocol::PeerId;
 
 use crate::budget::{Budget, Charge};
 use crate::event::Event;
-use crate::inlet::{Batch, Inlet, Line};
+use crate::inlet::{Batch, Inlet, Line, Spares};
 use crate::options::Options;
 use crate::outlet::Outlet;
 use crate::stats::{Counters, Slot};
@@ -26,6 +26,7 @@ pub(crate) struct Link {
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) line: Line<Link>,
+    pub(crate) spares: Spares,
     pub(crate) counters: Arc<Counters>,
     pub(crate) inbound: Arc<Budget>,
     outbound: Arc<Budget>,
@@ -45,8 +46,9 @@ impl Shared {
     pub(crate) fn new(options: Options) -> Arc<Self> {
         let inbound = Budget::new(options.limits.inbound_bytes_max);
         let outbound = Budget::new(options.limits.outbound_bytes_max);
-        let (line, counters, abandoned) = (Line::default(), Arc::default(), AtomicBool::new(false));
-        Arc::new(Self { options, line, counters, inbound, outbound, abandoned })
+        let (line, spares, counters) = (Line::default(), Spares::default(), Arc::default());
+        let abandoned = AtomicBool::new(false);
+        Arc::new(Self { options, line, spares, counters, inbound, outbound, abandoned })
     }
 
     pub(crate) fn link(&self, slot: Option<Slot>) -> Arc<Link> {
@@ -59,6 +61,13 @@ impl Shared {
     pub(crate) fn deliver(&self, link: &Arc<Link>, batch: &mut Batch) {
         if link.inlet.deliver(batch) {
             self.line.join(Arc::clone(link));
+        }
+    }
+
+    /// For the owner: takes what waits of a connection, to the end of `events`.
+    pub(crate) fn collect(&self, link: &Link, events: &mut Vec<Event>) {
+        if let Some(spare) = link.inlet.take(events) {
+            self.spares.give(spare);
         }
     }
 

@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::endpoint::{Endpoint, Target};
-use crate::half_open::Origin;
+use crate::half_open::{self, Origin};
 use crate::reception::Reception;
 use crate::stream::Stream;
 
@@ -52,7 +52,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                Ok((stream.into(), Some(address.ip().to_canonical())))
+                Ok((stream.into(), half_open::origin(address.ip())))
             }
             Self::Ipc(listener, _) => {
                 let (stream, _) = listener.accept().await?;

@@ -16,7 +16,7 @@ use crate::decoder::SMALL_FRAME_BYTES;
 use crate::frame::{self, HEAD_BYTES_MAX, Head};
 
 /// The largest buffer that is kept from batch to batch.
-const KEPT_BYTES_MAX: usize = 256 << 10;
+const KEPT_BYTES_MAX: usize = 32 << 10;
 
 /// Encoded messages; first in, first out.
 #[derive(Debug, Default)]

@@ -14,21 +14,25 @@ use protocol::PeerId;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Instant;
 
-use crate::budget::Charge;
+use crate::budget::{Charge, FREE_BYTES};
 use crate::command::COMMAND_BYTES_MAX;
 use crate::connection::End;
 use crate::decoder::{Decoder, SMALL_FRAME_BYTES, Sink};
 use crate::fault::Fault;
 use crate::frame::HEAD_BYTES_MAX;
 use crate::handshake::Peer;
-use crate::inlet::Batch;
+use crate::inlet::{Allowance, Batch, Spares};
 use crate::intake::{CONTROL_BYTES_MAX, Intake};
 use crate::link::{Link, Shared};
 use crate::liveness::Liveness;
 use crate::stream::Stream;
 
-/// Octets read at once.
+/// Octets read at once; fewer when memory is short.
 const READ_BYTES: usize = 64 << 10;
+const THRIFTY_READ_BYTES: usize = 4 << 10;
+/// Octets that may become a batch for which shared memory is worth a lock.
+const LARGE_BATCH_BYTES: usize = 8 << 10;
+const LARGE_BATCH_EVENTS: usize = 128;
 /// The longest rest of a read that waits for more: a small frame or a command, not quite there.
 const REST_BYTES_MAX: usize = SMALL_FRAME_BYTES + COMMAND_BYTES_MAX + HEAD_BYTES_MAX;
 
@@ -84,16 +88,22 @@ impl<'a> Reader<'a> {
         self.pause
     }
 
+    /// Gives back what an idle connection does not need.
+    pub(crate) fn release(&mut self) {
+        self.batch.events = Vec::new();
+    }
+
     /// Reads and decodes once and hands over what came of it.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, around: Surroundings<'_>) -> Poll<Result<(), End>> {
-        ready!(self.poll_resume(context, &around));
+        let thrifty = !self.charge.allows(READ_BYTES + self.shared.options.limits.batch_bytes_max);
+        let allowance = self.allowance(thrifty);
+        ready!(self.poll_resume(context, &around, &allowance));
         if std::mem::replace(&mut self.pause, Pause::None) == Pause::Owner {
             around.liveness.on_life(Instant::now());
         }
         let Surroundings { stream, control, liveness, discard } = around;
-        let limits = &self.shared.options.limits;
         let (messages, ttl, batch) = (0, None, &mut self.batch);
-        let mut intake = Intake { peer: self.peer, limits, batch, control, discard, messages, ttl };
+        let mut intake = Intake { peer: self.peer, allowance, batch, control, discard, messages, ttl };
         let decoder = &mut self.decoder;
         let received = if self.undecoded {
             let rest = std::mem::take(&mut self.rest);
@@ -106,7 +116,10 @@ impl<'a> Reader<'a> {
                     decoder.decode(&[], &mut intake).map_err(End::Fault)?;
                     received
                 }
-                None => ready!(poll_through_scratch(context, stream, decoder, &mut self.rest, &mut intake))?,
+                None => {
+                    let through = Through { stream, decoder, rest: &mut self.rest, spares: &self.shared.spares };
+                    ready!(through.poll(context, if thrifty { THRIFTY_READ_BYTES } else { READ_BYTES }, &mut intake))?
+                }
             };
             if received == 0 {
                 return Poll::Ready(Err(End::Closed));
@@ -124,14 +137,20 @@ impl<'a> Reader<'a> {
         Poll::Ready(Ok(()))
     }
 
+    /// How much may wait for the owner: when the memory of all is short, no more than what nobody counts.
+    fn allowance(&self, thrifty: bool) -> Allowance {
+        let limits = &self.shared.options.limits;
+        let (messages, bytes) = (limits.batch_messages_max, limits.batch_bytes_max);
+        Allowance { messages, bytes: if thrifty { bytes.min(FREE_BYTES) } else { bytes } }
+    }
+
     /// Waits until there is room for another batch.
-    fn poll_resume(&mut self, context: &Context<'_>, around: &Surroundings<'_>) -> Poll<()> {
+    fn poll_resume(&mut self, context: &Context<'_>, around: &Surroundings<'_>, allowance: &Allowance) -> Poll<()> {
         if around.control.len() > CONTROL_BYTES_MAX {
             self.pause = Pause::Peer;
             return Poll::Pending;
         }
-        let limits = &self.shared.options.limits;
-        let room = self.link.inlet.poll_room(context, limits.batch_messages_max, limits.batch_bytes_max);
+        let room = self.link.inlet.poll_room(context, allowance);
         if room.is_pending() {
             self.pause = Pause::Owner;
         }
@@ -160,24 +179,31 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// One read through the thread's scratch buffer; the number of octets read, zero at the end of the stream.
-fn poll_through_scratch(
-    context: &mut Context<'_>,
-    stream: &mut Stream,
-    decoder: &mut Decoder,
-    rest: &mut Vec<u8>,
-    intake: &mut Intake<'_>,
-) -> Poll<Result<usize, End>> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let (front, back) = scratch.split_at_mut(rest.len());
-        front.copy_from_slice(rest);
-        let mut into = ReadBuf::new(back);
-        ready!(Pin::new(stream).poll_read(context, &mut into)).map_err(closed)?;
-        let received = into.filled().len();
-        let input = scratch.get(..rest.len() + received).unwrap_or_default();
-        decode(decoder, input, rest, intake).map_err(End::Fault)?;
-        Poll::Ready(Ok(received))
-    })
+/// What a read through the thread's scratch buffer touches.
+struct Through<'a> {
+    stream: &'a mut Stream,
+    decoder: &'a mut Decoder,
+    rest: &'a mut Vec<u8>,
+    spares: &'a Spares,
+}
+
+impl Through<'_> {
+    /// Reads once, up to `bytes_max`, and decodes; the number of octets read, zero at the end of the stream.
+    fn poll(self, context: &mut Context<'_>, bytes_max: usize, intake: &mut Intake<'_>) -> Poll<Result<usize, End>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let (front, back) = scratch.split_at_mut(self.rest.len());
+            front.copy_from_slice(self.rest);
+            let mut into = ReadBuf::new(back.get_mut(..bytes_max).expect("the scratch has room for a rest and a read"));
+            ready!(Pin::new(self.stream).poll_read(context, &mut into)).map_err(closed)?;
+            let received = into.filled().len();
+            if received >= LARGE_BATCH_BYTES && intake.batch.events.capacity() < LARGE_BATCH_EVENTS {
+                intake.batch.events = self.spares.take();
+            }
+            let input = scratch.get(..self.rest.len() + received).unwrap_or_default();
+            decode(self.decoder, input, self.rest, intake).map_err(End::Fault)?;
+            Poll::Ready(Ok(received))
+        })
+    }
 }
 
 /// Decodes `input` and leaves what is not done with in `rest`.

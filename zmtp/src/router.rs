@@ -175,7 +175,7 @@ impl Router {
     /// Takes one connection's batch. Its first event tells when it is new, its last when it has ended.
     fn take(&mut self, link: Arc<Link>, events: &mut Vec<Event>) {
         let start = events.len();
-        link.inlet.take(events);
+        self.shared.collect(&link, events);
         if let Some(Event::Connected { peer, identity }) = events.get(start) {
             self.on_connected(*peer, identity.clone(), link);
         }

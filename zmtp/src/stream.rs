@@ -3,9 +3,15 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// How long a TCP connection is silent before the kernel probes it, and how often then.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// TCP or a local socket.
 #[derive(Debug)]
@@ -15,10 +21,13 @@ pub(crate) enum Stream {
 }
 
 impl From<TcpStream> for Stream {
-    /// Batches are made here and not by the kernel, so small writes leave at once.
+    /// Batches are made here and not by the kernel, so small writes leave at once. The kernel's own probes find dead
+    /// peers that are too old for PING.
     fn from(stream: TcpStream) -> Self {
-        // Fails only on a socket that is broken already, which the first read reports.
+        // These fail only on a socket that is broken already, which the first read reports.
         let _ = stream.set_nodelay(true);
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL);
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         Self::Tcp(stream)
     }
 }
