@@ -37,8 +37,8 @@ impl Handler {
     /// Opens a store and a cache.
     ///
     /// # Errors
-    /// As [`store::Address::open`]: a file or a connection string that cannot be used. A MongoDB server or a Redis that is
-    /// not there now is no error.
+    /// As [`store::Address::open`]: a file or a connection string that cannot be used. A MongoDB server or a Redis
+    /// that is not there now is no error.
     pub async fn open(store: &store::Address, cache: &cache::Address) -> Result<Self, Fault> {
         Ok(Self::new(Coherent::new(store.open().await?, cache.open().await)))
     }

@@ -1,7 +1,8 @@
-//! The embedded store and a real server of the MongoDB wire protocol do the same: random documents, queries and updates go
-//! through both, and answers, counts and refusals are compared.
+//! The embedded store and a real server of the MongoDB wire protocol do the same: random documents, queries and
+//! updates go through both, and answers, counts and refusals are compared.
 //!
-//! A small vocabulary (two names, a dozen values) makes it likely that a query and a document have something to do with each other.
+//! A small vocabulary (two names, a dozen values) makes it likely that a query and a document have something to do
+//! with each other.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -56,7 +57,8 @@ fn document() -> impl Strategy<Value = Document> {
     vec((name(), value()), 0..3).prop_map(|fields| fields.into_iter().collect())
 }
 
-/// What may be an `_id`: a plain value, or an object without numbers. (By MongoDB's order `{"a": 1}` and `{"a": 1.0}` are one
+/// What may be an `_id`: a plain value, or an object without numbers. (By MongoDB's order `{"a": 1}` and `{"a": 1.0}`
+/// are one
 /// `_id`; the server of these tests knows that of 1 and 1.0 only.)
 fn identity() -> impl Strategy<Value = Bson> {
     let text = prop::sample::select(vec![bson!(""), bson!("a"), bson!(["b"]), bson!(true), Bson::Null]);
@@ -72,8 +74,9 @@ fn path() -> impl Strategy<Value = String> {
     })
 }
 
-/// Whether tests pass for null, and so for a missing value. Past the end of an array MongoDB finds nothing at all, which is
-/// not null; the server of these tests finds a missing value there, so null is not asked for through an index.
+/// Whether tests pass for null, and so for a missing value. Past the end of an array MongoDB finds nothing at all,
+/// which is not null; the server of these tests finds a missing value there, so null is not asked for through an
+/// index.
 fn means_missing(tests: &Document) -> bool {
     tests.values().any(|operand| match operand {
         Bson::Null => true,

@@ -45,7 +45,8 @@ pub trait Cache: Send + Sync {
         rows: &'a [Bytes],
     ) -> BoxFuture<'a, ()>;
 
-    /// Makes every answer about a collection unfindable, those that are being read at this moment too. False unless it is certain.
+    /// Makes every answer about a collection unfindable, those that are being read at this moment too. False unless
+    /// it is certain.
     fn invalidate<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, bool>;
 }
 

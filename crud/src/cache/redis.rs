@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! majordomo NUL tag NUL database.collection NUL generation      -> generation (16)
-//! majordomo NUL tag NUL database.collection NUL answer NUL QUERY -> generation (16), then for each row: length (4, big endian) bytes
+//! majordomo NUL tag NUL database.collection NUL answer NUL QUERY -> generation (16), then for each row: length (4,
+//! big endian) bytes
 //! ```
 //!
-//! An answer counts while its generation is the collection's. Both are read by one command, so that nothing comes between; a write
-//! sets a new random generation, also by one command. An answer that arrives late carries an old generation and is never found.
+//! An answer counts while its generation is the collection's. Both are read by one command, so that nothing comes
+//! between; a write sets a new random generation, also by one command. An answer that arrives late carries an old
+//! generation and is never found.
 //!
 //! The instance is the server's `run_id`, asked for on each new connection: a server that restarts, with or without
 //! its old data, is another instance. So a connection is used until its first error and then replaced, not repaired.

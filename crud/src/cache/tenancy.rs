@@ -24,7 +24,8 @@ pub struct Timing {
     pub beat: Duration,
     /// After how long without a beat another cache may end the holder's tenure.
     pub silence: Duration,
-    /// How long the place stays vacant after a tenure, so that a cache that some workers cannot reach is not granted again and again.
+    /// How long the place stays vacant after a tenure, so that a cache that some workers cannot reach is not granted
+    /// again and again.
     pub settle: Duration,
 }
 
@@ -74,7 +75,8 @@ impl Tenancy {
         self.0.as_ref().is_none_or(|seen| now >= seen.asked_at + timing.lease)
     }
 
-    /// The store was asked at one moment and answered at another. An answer to an earlier question than the last one counts for nothing.
+    /// The store was asked at one moment and answered at another. An answer to an earlier question than the last one
+    /// counts for nothing.
     pub fn on_answer(&mut self, asked_at: Instant, answered_at: Instant, grant: Grant) {
         let since = match &self.0 {
             Some(seen) if seen.asked_at > asked_at => return,

@@ -167,7 +167,10 @@ mod tests {
         let expected = doc! { "_id": id, "n": 5_i32, "big": 5_000_000_000_i64, "at": bson::DateTime::from_millis(0) };
         let canonical = r#"{"_id":{"$oid":"507f1f77bcf86cd799439011"},"n":{"$numberInt":"5"},
             "big":{"$numberLong":"5000000000"},"at":{"$date":{"$numberLong":"0"}}}"#;
-        let relaxed = r#"{"_id":{"$oid":"507f1f77bcf86cd799439011"},"n":5,"big":5000000000,"at":{"$date":"1970-01-01T00:00:00Z"}}"#;
+        let relaxed = concat!(
+            r#"{"_id":{"$oid":"507f1f77bcf86cd799439011"},"n":5,"big":5000000000,"#,
+            r#""at":{"$date":"1970-01-01T00:00:00Z"}}"#
+        );
         assert_eq!(parse(canonical.as_bytes(), "document").unwrap(), expected);
         assert_eq!(parse(relaxed.as_bytes(), "document").unwrap(), expected);
         assert_eq!(render(expected), relaxed);

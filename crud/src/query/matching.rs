@@ -1,6 +1,7 @@
 //! What a query means: MongoDB's rules, in the embedded store's process.
 //!
-//! - A path leads to several values when it meets arrays: `lines.price` to the price of each line. A test holds when one
+//! - A path leads to several values when it meets arrays: `lines.price` to the price of each line. A test holds when
+//!   one
 //!   of them passes; `$ne` and `$not` hold when none does.
 //! - At its end an array stands for each element and for itself: `{"tags": "red"}` and `{"tags": ["red"]}` both work.
 //! - A path that leads nowhere is a missing value, which equals null.
@@ -62,8 +63,8 @@ fn relates(value: Option<&Bson>, relation: Relation, operand: &Bson) -> bool {
     }
 }
 
-/// Whether a predicate holds of one of the values that `names` leads to. Each call consumes a name or steps into an array once, so
-/// the recursion is bounded by the length of the path.
+/// Whether a predicate holds of one of the values that `names` leads to. Each call consumes a name or steps into an
+/// array once, so the recursion is bounded by the length of the path.
 fn any_in_document(document: &Document, names: &[String], predicate: &dyn Fn(Option<&Bson>) -> bool) -> bool {
     let Some((name, rest)) = names.split_first() else { return false };
     any_at(document.get(name), rest, predicate)

@@ -52,7 +52,8 @@ impl PartialOrd for Path {
 }
 
 impl Ord for Path {
-    /// Name by name, indexes by number and before other names: the order in which changes are made and fields are added.
+    /// Name by name, indexes by number and before other names: the order in which changes are made and fields are
+    /// added.
     fn cmp(&self, other: &Self) -> Ordering {
         let unequal = (self.0.iter().zip(&other.0)).map(|(left, right)| compare_names(left, right)).find(|o| o.is_ne());
         unequal.unwrap_or_else(|| self.0.len().cmp(&other.0.len()))

@@ -29,7 +29,8 @@ impl FromStr for Address {
                 Ok(Self::Mongo(text.into()))
             }
             _ => Err(Refusal::new(format!(
-                "\"{text}\" is not a store; allowed are mongodb://HOST[:PORT][/?OPTIONS], sqlite:FILE and sqlite::memory:"
+                "\"{text}\" is not a store; allowed are mongodb://HOST[:PORT][/?OPTIONS], sqlite:FILE and \
+                 sqlite::memory:"
             ))),
         }
     }

@@ -7,7 +7,7 @@
 //! Several processes may use one file. A write is one transaction: the lock is taken before the first read
 //! (`BEGIN IMMEDIATE`), and an acknowledged write is in the log and fsynced (`WAL`, `synchronous = FULL`).
 //!
-//! SQLite blocks, so a [`worker`] thread of the store's own runs the statements.
+//! SQLite blocks, so a thread of the store's own runs the statements.
 
 mod range;
 mod schema;
@@ -15,7 +15,7 @@ mod worker;
 
 use std::path::Path;
 
-use bson::{Document, RawDocumentBuf};
+use bson::{Document, RawDocument};
 use futures_util::FutureExt;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -202,8 +202,7 @@ fn exchange_grant(connection: &mut Connection, database: &str, revision: i64, ne
 
 fn decode(body: &[u8]) -> Result<Document, Fault> {
     let broken = |error: bson::error::Error| Fault::Broken(format!("a stored document is damaged: {error}"));
-    let raw = RawDocumentBuf::from_bytes(body.to_vec()).map_err(broken)?;
-    Document::try_from(raw.as_ref()).map_err(broken)
+    Document::try_from(RawDocument::from_bytes(body).map_err(broken)?).map_err(broken)
 }
 
 impl From<rusqlite::Error> for Fault {

@@ -120,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_document_that_a_query_means_is_outside(id in any_value(), operand in any_value(), relation in 0..6_usize) {
+        fn no_document_of_a_query_is_outside(id in any_value(), operand in any_value(), relation in 0..6_usize) {
             prop_assume!(!matches!(id, Bson::Array(_)));
             let operator = ["$eq", "$gt", "$gte", "$lt", "$lte", "$in"][relation];
             let operand = if operator == "$in" { Bson::Array(vec![operand, Bson::Null]) } else { operand };

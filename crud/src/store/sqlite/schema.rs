@@ -38,8 +38,8 @@ fn foreign(file: &Path) -> Fault {
     Fault::Broken(format!("{} is a SQLite file of another program, or of a newer version of this one", file.display()))
 }
 
-/// The write-ahead log: readers and one writer do not block each other. SQLite does not wait for the lock that the change of mode
-/// needs, so that two processes opening a new file at once have to try again.
+/// The write-ahead log: readers and one writer do not block each other. SQLite does not wait for the lock that the
+/// change of mode needs, so that two processes opening a new file at once have to try again.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     let start = Instant::now();
     loop {
