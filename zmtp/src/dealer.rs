@@ -27,12 +27,12 @@ use crate::socket_type::SocketType;
 use crate::stats::Stats;
 use crate::stream::Stream;
 
-/// A DEALER that connects. A task of its own keeps the connection: it comes back after a loss, with growing and jittered
-/// delays, and what is queued survives the loss. A message that was partly written is written again as a whole; one that
-/// was wholly written is not, whether or not the peer read it.
+/// A DEALER that connects. A task of its own keeps the connection: it comes back after a loss, with growing and
+/// jittered delays, and what is queued survives the loss. A message that was partly written is written again as a
+/// whole; one that was wholly written is not, whether or not the peer read it.
 ///
-/// A peer that refuses us with an ERROR command is asked again only after the longest delay: RFC 37 forbids to come back
-/// with the same credentials, and a server that was restarted with others shall still be found.
+/// A peer that refuses us with an ERROR command is asked again only after the longest delay: RFC 37 forbids to come
+/// back with the same credentials, and a server that was restarted with others shall still be found.
 ///
 /// Dropping it closes the connection at once; [`close`](Self::close) lets queued messages leave first.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Octets to messages, as far as they have come: no socket, no clock, and no memory for what has only been claimed.
 //!
-//! Small frames are copied out of the input, neighbours together into one allocation of at most [`CHUNK_BYTES`], so that
-//! a kept frame of one octet never pins a whole read buffer. A frame that is larger than [`SMALL_FRAME_BYTES`] and not
-//! there yet gets a buffer of its own, which grows with what arrives and into which a socket can read directly.
+//! Small frames are copied out of the input, neighbours together into one allocation of at most [`CHUNK_BYTES`], so
+//! that a kept frame of one octet never pins a whole read buffer. A frame that is larger than [`SMALL_FRAME_BYTES`] and
+//! not there yet gets a buffer of its own, which grows with what arrives and into which a socket can read directly.
 
 use bytes::{BufMut, Bytes, BytesMut, buf::Limit};
 use protocol::Frames;

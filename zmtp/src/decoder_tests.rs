@@ -1,3 +1,5 @@
+//! The decoder alone: captured octets, limits, and any cutting of any stream.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

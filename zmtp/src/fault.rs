@@ -1,5 +1,5 @@
-//! What a peer did wrong on the wire. A fault costs its sender its connection; it is counted by kind, never logged a line a
-//! packet.
+//! What a peer did wrong on the wire. A fault costs its sender its connection; it is counted by kind, never logged a
+//! line a packet.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Connections in their handshake, which cost us something and have proved nothing: capped in all and per address.
 //!
-//! At a cap the *oldest* makes room, not the newest: a peer in good faith is through in a round trip or two, so those who
-//! have waited long are the suspects, and a crowd of them cannot lock out anybody who comes later.
+//! At a cap the *oldest* makes room, not the newest: a peer in good faith is through in a round trip or two, so those
+//! who have waited long are the suspects, and a crowd of them cannot lock out anybody who comes later.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

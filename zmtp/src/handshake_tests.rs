@@ -1,3 +1,5 @@
+//! The handshake alone: octets in, octets out, every way to get it wrong.
+
 use super::*;
 
 fn local(socket_type: SocketType, identity: &'static [u8]) -> Local {

@@ -53,8 +53,8 @@ pub(crate) struct Allowance {
 /// Events for which a batch that was taken keeps its memory, to be filled again.
 const KEPT_EVENTS_MAX: usize = 64;
 
-/// Memory for large batches, shared by all connections of a socket: whoever has much to deliver takes some, and the owner
-/// gives it back. A connection of its own holds none.
+/// Memory for large batches, shared by all connections of a socket: whoever has much to deliver takes some, and the
+/// owner gives it back. A connection of its own holds none.
 #[derive(Debug, Default)]
 pub(crate) struct Spares(Mutex<Vec<Vec<Event>>>);
 

@@ -1,9 +1,9 @@
 //! How peers prove who they are, and how their bytes are protected afterwards.
 //!
-//! NULL proves nothing and protects nothing. This is the place where PLAIN and CURVE join: a mechanism has a name in the
-//! greeting; it owns the commands between greeting and READY ([`crate::handshake`] asks it for them); and one that
-//! encrypts stands between the codec and the queues: whole encoded messages leave the queue in
-//! [`crate::connection`]'s writer before they touch the socket, and the decoder's input passes it first.
+//! NULL proves nothing and protects nothing. This is the place where PLAIN and CURVE join: a mechanism has a name in
+//! the greeting; it owns the commands between greeting and READY ([`crate::handshake`] asks it for them); and one that
+//! encrypts stands between the codec and the queues: whole encoded messages leave the queue in [`crate::connection`]'s
+//! writer before they touch the socket, and the decoder's input passes it first.
 
 /// A security mechanism, with what it needs to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -34,7 +34,8 @@ pub struct Heartbeat {
     pub interval: Duration,
     /// How long after a PING the peer may stay silent.
     pub timeout: Duration,
-    /// How long the peer should wait for a sign of us before it closes; zero announces none. Sent in tenths of a second.
+    /// How long the peer should wait for a sign of us before it closes; zero announces none. Sent in tenths of a
+    /// second.
     pub ttl: Duration,
 }
 
@@ -60,8 +61,8 @@ pub struct Limits {
     pub queue_bytes_max: usize,
     /// Bytes that wait for all peers together; past it a peer that holds more than an equal share is Full.
     pub outbound_bytes_max: usize,
-    /// Bytes of messages that are being received or wait for the owner, of all peers together; past it a peer that holds
-    /// more than an equal share is closed.
+    /// Bytes of messages that are being received or wait for the owner, of all peers together; past it a peer that
+    /// holds more than an equal share is closed.
     pub inbound_bytes_max: usize,
     /// Messages of one peer that wait for the owner; then its connection is not read any more.
     pub batch_messages_max: usize,

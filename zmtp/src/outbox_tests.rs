@@ -1,3 +1,5 @@
+//! The outbox alone: what is written, in which portions, and what a lost connection leaves unsent.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 //! The reading half of a connection: socket to batch.
 //!
-//! Every connection of a thread reads through the same scratch buffer, one at a time: it stays in the cache, and an idle
-//! connection needs none. Only a large frame is read into a buffer of its own.
+//! Every connection of a thread reads through the same scratch buffer, one at a time: it stays in the cache, and an
+//! idle connection needs none. Only a large frame is read into a buffer of its own.
 
 use std::cell::RefCell;
 use std::io;

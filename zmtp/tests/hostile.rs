@@ -137,7 +137,7 @@ async fn a_crowd_of_silent_connections_cannot_lock_out_who_comes_later() {
 }
 
 #[tokio::test]
-async fn a_peer_that_floods_waits_in_line_while_others_are_heard() {
+async fn a_flooding_peer_does_not_starve_others() {
     let (router, endpoint) = router(options()).await;
     let mut router = Inbox::new(router);
     let mut flooder = raw::dealer(&endpoint, 1, b"").await;
@@ -146,7 +146,8 @@ async fn a_peer_that_floods_waits_in_line_while_others_are_heard() {
         let burst = frame(false, b"x").repeat(20_000);
         while flooder.write_all(&burst).await.is_ok() {}
     });
-    // The owner is slow: it takes nothing until the flooder can write no more, so all of it is in the kernel or in line.
+    // The owner is slow: it takes nothing until the flooder can write no more, so all of it is in the kernel or in
+    // line.
     let mut modest = raw::dealer(&endpoint, 1, b"").await;
     modest.write_all(&frame(false, b"me too")).await.unwrap();
     let mut before = 0;
@@ -346,4 +347,30 @@ async fn a_dealer_that_was_refused_with_error_comes_back_only_after_the_longest_
     tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     assert!(closed.elapsed() >= Duration::from_millis(600), "came back after {:?}", closed.elapsed());
     assert_eq!(dealer.stats().faults_of(FaultKind::Refused), 1);
+}
+
+#[tokio::test]
+async fn many_flooders_together_leave_less_in_line_when_memory_is_short() {
+    let limits = Limits { inbound_bytes_max: 1 << 20, ..Limits::default() };
+    let (router, endpoint) = router(Options { limits, ..options() }).await;
+    let mut flooders = Vec::new();
+    for _ in 0..20 {
+        let mut flooder = raw::dealer(&endpoint, 1, b"").await;
+        flooders.push(tokio::spawn(async move {
+            let burst = frame(false, b"").repeat(100_000);
+            // Until the kernel's buffers are full too.
+            while tokio::time::timeout(Duration::from_secs(1), flooder.write_all(&burst)).await.is_ok() {}
+            flooder
+        }));
+    }
+    let mut stuck = Vec::new();
+    for flooder in flooders {
+        stuck.push(tokio::time::timeout(PATIENCE, flooder).await.expect("the flood is held back").unwrap());
+    }
+    let held = usize::try_from(router.stats().messages_received).unwrap();
+    // The memory of all, one batch past it, and what everybody may have uncounted, twice: waiting and about to.
+    let bound = (1 << 20) + limits.batch_bytes_max + 20 * 2 * (16 << 10) + 20 * 1024;
+    assert!(held * size_of::<Event>() <= bound, "{held} messages wait for an owner that is away");
+    assert!(held >= 20, "everybody has something in line");
+    assert_eq!(router.stats().faults, Vec::new(), "a flood is held back, not punished");
 }

@@ -308,3 +308,29 @@ async fn recv_loses_nothing_when_its_future_is_dropped() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_several_threads_every_message_of_a_crowd_is_answered_in_order() {
+    let (router, endpoint) = router(options()).await;
+    echo(router);
+    let crowd = (0..30usize).map(|number| {
+        let endpoint = endpoint.clone();
+        tokio::spawn(async move {
+            let mut dealer = Inbox::new(Dealer::connect(endpoint, options()));
+            let message = |turn: usize| Frames::from([vec![b'x'; turn * 37 % 600], turn.to_be_bytes().to_vec()]);
+            let (mut sent, mut answered, ahead) = (0, 0, 1 + number * 17);
+            while answered < 2000 {
+                while sent < 2000 && sent - answered < ahead {
+                    dealer.socket.try_send(message(sent)).unwrap();
+                    sent += 1;
+                }
+                assert_eq!(dealer.next_message().await.1, message(answered));
+                answered += 1;
+            }
+            dealer.socket.close().await;
+        })
+    });
+    for dealer in crowd.collect::<Vec<_>>() {
+        dealer.await.unwrap();
+    }
+}

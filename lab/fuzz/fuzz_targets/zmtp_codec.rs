@@ -1,5 +1,6 @@
-//! The message decoder of the socket engine. Whatever arrives, and however the network cuts it: no panic, the same messages,
-//! commands and fault as when it arrives at once, and never more memory than a small multiple of what has arrived.
+//! The message decoder of the socket engine. Whatever arrives, and however the network cuts it: no panic, the same
+//! messages, commands and fault as when it arrives at once, and never more memory than a small multiple of what has
+//! arrived.
 //!
 //! ```text
 //! input:  cut (1)  octets           pieces of `cut` octets, large frames being filled directly

@@ -1,5 +1,6 @@
-//! The handshake of the socket engine, from the first octet to READY, with whatever follows it. However the network cuts it: no
-//! panic, the same peer or the same fault, the same answers, and never an identity that a peer may not have.
+//! The handshake of the socket engine, from the first octet to READY, with whatever follows it. However the network
+//! cuts it: no panic, the same peer or the same fault, the same answers, and never an identity that a peer may not
+//! have.
 //!
 //! ```text
 //! input:  kind (1)  cut (1)  octets     kind: bit 0 router or dealer, bit 1 a valid greeting is put in front
