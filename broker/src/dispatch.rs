@@ -1,8 +1,8 @@
 //! Queues and matching: which request goes to which worker, and what becomes of those that cannot.
 //!
 //! Workers take turns, the least recently used first. A request whose worker left goes back to the front, so that it
-//! loses no time, up to its service's limit of attempts. All requests of a service wait equally long and older ones stand
-//! further in front, so the front of the queue is the first to expire.
+//! loses no time, up to its service's limit of attempts. All requests of a service wait equally long and older ones
+//! stand further in front, so the front of the queue is the first to expire.
 
 use protocol::mdp::worker::ToWorker;
 use protocol::{Frames, Instant, PeerId};

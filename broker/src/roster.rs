@@ -36,7 +36,8 @@ pub(crate) struct Worker {
 /// What is known of how this worker shows that it lives while it works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Liveness {
-    /// Nothing: it may be single-threaded and silent over a request. It has sent `beats` heartbeats over the present one.
+    /// Nothing: it may be single-threaded and silent over a request. It has sent `beats` heartbeats over the present
+    /// one.
     Unknown { beats: u8 },
     /// It heartbeats while it works: two beats over one request cannot both have crossed that request on the wire.
     BeatsWhileBusy,

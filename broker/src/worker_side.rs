@@ -87,8 +87,8 @@ impl Broker {
         }
     }
 
-    /// A message that is no MDP is dropped and counted; from a worker it ends the registration (RFC 7: treat the peer as
-    /// invalid).
+    /// A message that is no MDP is dropped and counted; from a worker it ends the registration (RFC 7: treat the peer
+    /// as invalid).
     pub(crate) fn on_fault(&mut self, now: Instant, peer: PeerId, fault: PeerFault) {
         self.counters.faults += 1;
         self.tell(Event::Fault { peer, fault });

@@ -90,7 +90,12 @@ pub(crate) struct Broker {
     #[arg(long, value_name = "COUNT", default_value = "20000")]
     pub(crate) services_max: usize,
     /// Connections at once
-    #[arg(long, value_name = "COUNT", default_value = "10240", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "10240",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     pub(crate) connections_max: u32,
     /// Bytes of one message
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]

@@ -13,9 +13,9 @@ use crate::time::Instant;
 
 /// A component without clock, socket or randomness.
 ///
-/// The driver's contract: call [`handle`](Machine::handle) for each input in the order of arrival, [`tick`](Machine::tick)
-/// no later than [`deadline`](Machine::deadline) (an early or a repeated tick is harmless), and after either of them
-/// [`poll`](Machine::poll) until it returns `None`. `now` never goes backwards.
+/// The driver's contract: call [`handle`](Machine::handle) for each input in the order of arrival,
+/// [`tick`](Machine::tick) no later than [`deadline`](Machine::deadline) (an early or a repeated tick is harmless), and
+/// after either of them [`poll`](Machine::poll) until it returns `None`. `now` never goes backwards.
 pub trait Machine {
     /// What may happen to the component.
     type Input;

@@ -7,8 +7,8 @@
 //! any other                                   -> 501
 //! ```
 //!
-//! A reply is one frame, the code (RFC 8 shows code and name; the reference sends the code alone, and clients rely on it);
-//! `mmi.services` adds a second. The name is read from the last body frame, as the reference does.
+//! A reply is one frame, the code (RFC 8 shows code and name; the reference sends the code alone, and clients rely on
+//! it); `mmi.services` adds a second. The name is read from the last body frame, as the reference does.
 
 use bytes::Bytes;
 

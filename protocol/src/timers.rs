@@ -65,7 +65,8 @@ impl<K: Ord + Copy> Timers<K> {
 }
 
 impl Alarm {
-    /// Whether the wake-up of `at` is the one this alarm waits for; if so the alarm is disarmed. A stale one is ignored.
+    /// Whether the wake-up of `at` is the one this alarm waits for; if so the alarm is disarmed. A stale one is
+    /// ignored.
     pub fn rings(&mut self, at: Instant) -> bool {
         if self.scheduled != Some(at) {
             return false;

@@ -30,7 +30,9 @@ impl Report {
                     info!("worker {peer} of {service} is gone ({}), unanswered: {unanswered}", departure.name());
                 }
             },
-            Event::Requeued { service, attempts, .. } => info!("request for {service} requeued after attempt {attempts}"),
+            Event::Requeued { service, attempts, .. } => {
+                info!("request for {service} requeued after attempt {attempts}")
+            }
             Event::RequestFailed { client, service, end } => {
                 warn!("request of {client} for {service} failed: {}", end.status());
             }

@@ -1,8 +1,8 @@
 //! The generator core: one thread that plays every client and every worker of a load, the same code for every server.
 //!
-//! It has to cost little, because it shares the machine with what it measures: one `epoll`, one read and one write a wake,
-//! bodies copied once, nothing allocated in the loop. What it costs is part of the result, so that a reader can see when
-//! the generator and not the server was the limit.
+//! It has to cost little, because it shares the machine with what it measures: one `epoll`, one read and one write a
+//! wake, bodies copied once, nothing allocated in the loop. What it costs is part of the result, so that a reader can
+//! see when the generator and not the server was the limit.
 //!
 //! ```text
 //! connect workers | connect clients | warm up | measure | drain: what does not come back now is lost

@@ -1,8 +1,8 @@
 //! The servers that are compared: which there are, how each is found, started, loaded and stopped.
 //!
 //! A peer is a foreign program in a process of its own on a free port of the loopback, started afresh for every
-//! measurement and ended by its process id. Each is set up as its own documentation would for speed; the reasons stand in
-//! its file.
+//! measurement and ended by its process id. Each is set up as its own documentation would for speed; the reasons stand
+//! in its file.
 
 mod gearmand;
 mod libzmq;

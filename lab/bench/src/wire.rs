@@ -1,8 +1,8 @@
 //! What the generator says to a server: one file a protocol, each with the client's side and the worker's side.
 //!
-//! Every side is a small machine without a socket: bytes in, bytes out, and an [`Event`] for what the load has to count.
-//! They hold only what a load needs, encode ahead of time whatever does not change, and copy a body once: the generator
-//! shares the machine with the server it measures. They are not client libraries.
+//! Every side is a small machine without a socket: bytes in, bytes out, and an [`Event`] for what the load has to
+//! count. They hold only what a load needs, encode ahead of time whatever does not change, and copy a body once: the
+//! generator shares the machine with the server it measures. They are not client libraries.
 
 pub mod gearman;
 pub mod lru;

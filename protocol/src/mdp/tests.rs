@@ -243,7 +243,8 @@ proptest! {
     fn no_frames_whatever_panic_a_decoder(
         starts in prop::collection::vec(prop_oneof![
             any_frame(0), Just(Bytes::new()), Just(Bytes::from_static(b"MDPC01")), Just(Bytes::from_static(b"MDPW01")),
-            Just(Bytes::from_static(b"MDPC02")), Just(Bytes::from_static(b"MDPW02")), (0..8u8).prop_map(|octet| Bytes::from(vec![octet]))
+            Just(Bytes::from_static(b"MDPC02")), Just(Bytes::from_static(b"MDPW02")),
+            (0..8u8).prop_map(|octet| Bytes::from(vec![octet]))
         ], 0..12)
     ) {
         let message = Frames::from(starts);

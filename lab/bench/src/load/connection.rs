@@ -52,8 +52,8 @@ impl<S: Speaker> Connection<S> {
 
     /// Reads all there is, hands every event over, and sends what the messages called for.
     ///
-    /// `closed` says that the other side has hung up: then the end of what it sent is an error. `react` may speak: it is
-    /// given the speaker and the bytes to be sent.
+    /// `closed` says that the other side has hung up: then the end of what it sent is an error. `react` may speak: it
+    /// is given the speaker and the bytes to be sent.
     pub(super) fn pump(
         &mut self,
         closed: bool,

@@ -5,8 +5,8 @@
 //! sequence  client(16) | slot(16) | round of that slot(32)
 //! ```
 //!
-//! A slot holds one outstanding request. A reply settles its slot once: a second reply, one of an older round, of another
-//! client, of another length or with torn ends settles nothing and is an error.
+//! A slot holds one outstanding request. A reply settles its slot once: a second reply, one of an older round, of
+//! another client, of another length or with torn ends settles nothing and is an error.
 
 use std::time::Instant;
 

@@ -59,8 +59,8 @@ impl Server {
         self.last_words.text()
     }
 
-    /// Starts `command` and waits until `find_addresses` finds them in a line of its output or of its errors; `files` live
-    /// as long as the process.
+    /// Starts `command` and waits until `find_addresses` finds them in a line of its output or of its errors; `files`
+    /// live as long as the process.
     ///
     /// # Errors
     /// It cannot be started, ends, or says nothing for ten seconds.

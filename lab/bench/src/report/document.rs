@@ -1,4 +1,5 @@
-//! docs/PERFORMANCE.md: one section a suite between markers; a run replaces its own section and leaves the others alone.
+//! docs/PERFORMANCE.md: one section a suite between markers; a run replaces its own section and leaves the others
+//! alone.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -33,22 +34,22 @@ fn replace_section(document: &str, suite: &str, section: &str) -> String {
 const BEGINNING: &str = "\
 # Performance
 
-Figures of `cargo xtask bench`: our broker and its neighbours, side by side in one run. An absolute figure drifts with the
-machine and the hour; a ratio from one run does not, so ratios are what counts here.
+Figures of `cargo xtask bench`: our broker and its neighbours, side by side in one run. An absolute figure drifts with
+the machine and the hour; a ratio from one run does not, so ratios are what counts here.
 
 How it is measured:
 - One generator process, one thread, plays all clients and all workers of every protocol with the same core, so that no
-  client library is compared. It shares the machine with the server: its own cost is in the tables, and where it was busy
-  all the time the server could do more than the table says.
+  client library is compared. It shares the machine with the server: its own cost is in the tables, and where it was
+  busy all the time the server could do more than the table says.
 - Every server runs in a process of its own, on the loopback, started afresh for each round. Rounds are interleaved over
   the peers; a figure is the median of the rounds, a ratio the median of the ratios of each round.
 - Every reply is checked: its length, and the sequence number at both ends of its body. A lost, repeated or wrong one is
   an error, and a table with errors does not count.
 - Latency is from writing a request to reading its reply. Processor time is user and system time of all of the server's
   threads. Memory is its peak of resident memory in that round.
-- The peers do different jobs. gearmand is the nearest to MDP: named functions, a queue in the server, one job at a time a
-  worker. NATS keeps no queue, retries nothing, and deals a worker as many requests as come, which saves it system calls
-  that one-at-a-time protocols cannot save. The libzmq proxy knows no services, no heartbeats and no expiry.
+- The peers do different jobs. gearmand is the nearest to MDP: named functions, a queue in the server, one job at a time
+  a worker. NATS keeps no queue, retries nothing, and deals a worker as many requests as come, which saves it system
+  calls that one-at-a-time protocols cannot save. The libzmq proxy knows no services, no heartbeats and no expiry.
 ";
 
 #[cfg(test)]

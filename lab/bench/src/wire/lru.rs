@@ -6,7 +6,8 @@
 //! worker -> "" client "" body        (the reply; it makes the worker the last in the queue again)
 //! ```
 //!
-//! Less than MDP on purpose: no service names, no heartbeats, no expiry. It is what libzmq can do when nobody asks more.
+//! Less than MDP on purpose: no service names, no heartbeats, no expiry. It is what libzmq can do when nobody asks
+//! more.
 
 use super::zmtp::{Dealer, Incoming, append_frame};
 use super::{Caller, Event, Heard, Protocol, Speaker, WireFault, whole};

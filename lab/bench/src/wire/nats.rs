@@ -5,8 +5,8 @@
 //! worker: SUB echo workers 1      MSG echo 1 _INBOX.n size CRLF body CRLF    PUB _INBOX.n size CRLF body CRLF
 //! ```
 //!
-//! One inbox a client, one reply subject: the cheapest a NATS client can be, and the kindest to the server's subject cache.
-//! There is no "one request at a time" in NATS: a subscriber of the queue group gets as many as it is dealt.
+//! One inbox a client, one reply subject: the cheapest a NATS client can be, and the kindest to the server's subject
+//! cache. There is no "one request at a time" in NATS: a subscriber of the queue group gets as many as it is dealt.
 
 use super::{Caller, Event, Heard, Protocol, SERVICE, Speaker, WireFault, whole};
 
