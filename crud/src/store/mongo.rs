@@ -1,7 +1,7 @@
 //! MongoDB through its own driver: the server evaluates queries and updates.
 //!
-//! Writes are acknowledged by a majority with their journal, reads go to the primary: a read that begins after an
-//! acknowledged write sees it. The driver retries a read or write once by itself after a lost connection, exactly once
+//! Writes are acknowledged by a majority with their journal, reads go to the primary and see what a majority has: a read
+//! that begins after an acknowledged write sees it, and nothing that is seen is ever taken back. The driver retries a read or write once by itself after a lost connection, exactly once
 //! for a write on a replica set.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use bson::{Document, RawDocumentBuf, doc};
 use futures_util::{FutureExt, TryStreamExt};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
+use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Collection};
 
 use super::namespace::RESERVED;
@@ -35,10 +35,11 @@ impl Mongo {
         let mut options = ClientOptions::parse(uri).await.map_err(malformed)?;
         options.app_name.get_or_insert_with(|| "majordomo".into());
         options.server_selection_timeout.get_or_insert(MONGO_PATIENCE);
-        // Not for the user to weaken: caches in front of the store rely on both.
+        // Not for the user to weaken: caches in front of the store rely on all three.
         let majority =
             WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(WRITE_PATIENCE).build();
         options.write_concern = Some(majority);
+        options.read_concern = Some(ReadConcern::majority());
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         Ok(Self { client: Client::with_options(options).map_err(malformed)? })
     }
