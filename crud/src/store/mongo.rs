@@ -1,8 +1,8 @@
 //! MongoDB through its own driver: the server evaluates queries and updates.
 //!
-//! Writes are acknowledged by a majority with their journal, reads go to the primary and see what a majority has: a read
-//! that begins after an acknowledged write sees it, and nothing that is seen is ever taken back. The driver retries a read or write once by itself after a lost connection, exactly once
-//! for a write on a replica set.
+//! Writes are acknowledged by a majority with their journal, reads go to the primary and see what a majority has: a
+//! read that begins after an acknowledged write sees it, and nothing that is seen is ever taken back. The driver
+//! retries a read or write once by itself after a lost connection, exactly once for a write on a replica set.
 
 use std::time::Duration;
 
