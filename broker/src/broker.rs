@@ -89,7 +89,7 @@ pub struct Broker {
 pub(crate) enum Alarmed {
     /// A worker: to be sent a heartbeat, or to be declared dead.
     Worker(PeerId),
-    /// A service: the request at the front of its queue has waited too long.
+    /// A service: a request in its queue may have waited too long.
     Queue(ServiceId),
 }
 

@@ -8,6 +8,7 @@ use crate::broker::Broker;
 use crate::config::{ErrorReplies, NoWorker};
 use crate::event::{Event, RequestEnd};
 use crate::job::{Job, JobId, Origin, ReplyState};
+use crate::queue::{JOB_BYTES, Queue};
 use crate::service::ServiceId;
 
 impl Broker {
@@ -17,36 +18,59 @@ impl Broker {
             return self.on_management_request(now, peer, request);
         }
         let client = self.origin(peer);
-        match self.admit(&request) {
+        match self.admit(peer, &request) {
             Ok(service) => self.enqueue(now, service, client, request),
             Err(end) => self.fail(&client, &request, end),
         }
     }
 
     /// Whether a request may join the queue of its service, and which that is.
-    fn admit(&mut self, request: &Request) -> Result<ServiceId, RequestEnd> {
-        let policy = self.config.policy(&request.service);
-        let (queue_max, no_worker) = (policy.queue_max, policy.no_worker);
-        let known = self.services.find(&request.service).and_then(|id| self.services.get(id));
-        if let (Some(service), Some(command)) = (known, request.body.first())
+    fn admit(&mut self, peer: PeerId, request: &Request) -> Result<ServiceId, RequestEnd> {
+        let no_worker = self.config.policy(&request.service).no_worker;
+        let known = self.services.find(&request.service);
+        let service = known.and_then(|id| self.services.get(id));
+        if let (Some(service), Some(command)) = (service, request.body.first())
             && service.disabled.contains(command)
         {
             return Err(RequestEnd::Disabled);
         }
-        if no_worker == NoWorker::Refuse && known.is_none_or(|service| service.workers == 0) {
+        if no_worker == NoWorker::Refuse && service.is_none_or(|service| service.workers == 0) {
             return Err(RequestEnd::NoWorker);
         }
-        let has_waiting = known.is_some_and(|service| service.waiting() > 0);
-        if !has_waiting && known.map_or(0, |service| service.queue.len()) >= queue_max {
-            return Err(RequestEnd::QueueFull);
+        // What a waiting worker takes at once needs no room.
+        if service.is_none_or(|service| service.waiting() == 0) {
+            self.make_room(peer, known, request)?;
         }
+        let services_max = self.config.limits.services_max;
+        self.services.find_or_add(&request.service, services_max).ok_or(RequestEnd::BrokerFull)
+    }
+
+    /// Checks the limits that a queued request meets. Where one is reached, whoever holds most gives way to whoever
+    /// holds less, so that a flood cannot lock others out.
+    fn make_room(&mut self, peer: PeerId, id: Option<ServiceId>, request: &Request) -> Result<(), RequestEnd> {
+        let queue_max = self.config.policy(&request.service).queue_max;
+        let bytes = request.body.byte_count();
+        let own = bytes + JOB_BYTES;
+        loop {
+            let queue = id.and_then(|id| self.services.get(id)).map(|service| &service.queue);
+            let held = own + queue.map_or(0, |queue| queue.weight_of(peer));
+            let (heavy, end) = if queue.map_or(0, Queue::len) >= queue_max {
+                (id, RequestEnd::QueueFull)
+            } else if self.is_full(bytes) {
+                (self.services.heaviest(), RequestEnd::BrokerFull)
+            } else {
+                return Ok(());
+            };
+            if !heavy.is_some_and(|heavy| self.evict(heavy, held, end)) {
+                return Err(end);
+            }
+        }
+    }
+
+    fn is_full(&self, bytes: usize) -> bool {
         let limits = &self.config.limits;
-        let is_full = self.queued.requests >= limits.queued_requests_max
-            || self.queued.bytes.saturating_add(request.body.byte_count()) > limits.queued_bytes_max;
-        if !has_waiting && is_full {
-            return Err(RequestEnd::BrokerFull);
-        }
-        self.services.find_or_add(&request.service, limits.services_max).ok_or(RequestEnd::BrokerFull)
+        self.queued.requests >= limits.queued_requests_max
+            || self.queued.bytes.saturating_add(bytes) > limits.queued_bytes_max
     }
 
     fn enqueue(&mut self, now: Instant, service: ServiceId, client: Origin, request: Request) {

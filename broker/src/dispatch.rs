@@ -1,8 +1,9 @@
 //! Queues and matching: which request goes to which worker, and what becomes of those that cannot.
 //!
 //! Workers take turns, the least recently used first. A request whose worker left goes back to the front, so that it
-//! loses no time, up to its service's limit of attempts. All requests of a service wait equally long and older ones
-//! stand further in front, so the front of the queue is the first to expire.
+//! loses no time, up to its service's limit of attempts.
+
+use std::time::Duration;
 
 use protocol::mdp::worker::ToWorker;
 use protocol::{Frames, Instant, PeerId};
@@ -27,7 +28,6 @@ impl Broker {
                 None => self.return_to_line(id, peer),
             }
         }
-        self.arm_queue(id);
         self.services.forget_if_unneeded(id);
     }
 
@@ -105,46 +105,66 @@ impl Broker {
         if !service.alarm.rings(at) {
             return;
         }
-        while self.front_expires(id).is_some_and(|expires| expires <= now) {
-            if let Some(job) = self.pop_front(id) {
-                self.fail(&job.client, &job.request, RequestEnd::WaitedTooLong);
-            }
+        let expired = service.queue.expire(now);
+        // Looking through every lane has its price: not more often than that, however the deadlines lie.
+        let next = service.queue.first_expiry().map(|next| next.max(now + EXPIRY_PAUSE));
+        for job in expired {
+            self.unqueue(&job);
+            self.fail(&job.client, &job.request, RequestEnd::WaitedTooLong);
         }
-        self.arm_queue(id);
+        if let Some(next) = next {
+            self.arm_queue(id, next);
+        }
         self.services.forget_if_unneeded(id);
     }
 
-    fn arm_queue(&mut self, id: ServiceId) {
-        let Some(expires) = self.front_expires(id) else { return };
+    fn arm_queue(&mut self, id: ServiceId, at: Instant) {
         if let Some(service) = self.services.get_mut(id) {
-            self.timers.arm(&mut service.alarm, Alarmed::Queue(id), expires);
+            self.timers.arm(&mut service.alarm, Alarmed::Queue(id), at);
         }
     }
 
-    fn front_expires(&self, id: ServiceId) -> Option<Instant> {
-        self.services.get(id)?.queue.front().map(|job| job.expires)
-    }
-
     pub(crate) fn push_back(&mut self, id: ServiceId, job: Job) {
+        let expires = job.expires;
         self.queued.requests += 1;
         self.queued.bytes += job.byte_count;
         if let Some(service) = self.services.get_mut(id) {
             service.queue.push_back(job);
         }
+        self.arm_queue(id, expires);
     }
 
     fn push_front(&mut self, id: ServiceId, job: Job) {
+        let expires = job.expires;
         self.queued.requests += 1;
         self.queued.bytes += job.byte_count;
         if let Some(service) = self.services.get_mut(id) {
             service.queue.push_front(job);
         }
+        self.arm_queue(id, expires);
     }
 
     fn pop_front(&mut self, id: ServiceId) -> Option<Job> {
         let job = self.services.get_mut(id)?.queue.pop_front()?;
-        self.queued.requests -= 1;
-        self.queued.bytes -= job.byte_count;
+        self.unqueue(&job);
         Some(job)
     }
+
+    /// Makes room by taking the newest request of the client that holds most in a queue, if that is more than `weight`.
+    pub(crate) fn evict(&mut self, id: ServiceId, weight: usize, end: RequestEnd) -> bool {
+        let Some(job) = self.services.get_mut(id).and_then(|service| service.queue.evict_heavier_than(weight)) else {
+            return false;
+        };
+        self.unqueue(&job);
+        self.fail(&job.client, &job.request, end);
+        true
+    }
+
+    fn unqueue(&mut self, job: &Job) {
+        self.queued.requests -= 1;
+        self.queued.bytes -= job.byte_count;
+    }
 }
+
+/// The least time between two looks through a queue for expired requests.
+const EXPIRY_PAUSE: Duration = Duration::from_millis(100);

@@ -20,6 +20,7 @@ mod dispatch;
 mod event;
 mod job;
 mod management;
+mod queue;
 mod roster;
 #[cfg(feature = "tokio")]
 mod server;

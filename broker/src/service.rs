@@ -10,7 +10,7 @@ use bytes::Bytes;
 use protocol::timers::Alarm;
 use protocol::{PeerId, ServiceName};
 
-use crate::job::Job;
+use crate::queue::Queue;
 
 /// A place in the table of services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,12 +23,12 @@ pub(crate) struct Turn(u64);
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
-    pub(crate) queue: VecDeque<Job>,
+    pub(crate) queue: Queue,
     /// Registered workers, idle or busy.
     pub(crate) workers: usize,
     /// Commands that `mmi.filter` has disabled.
     pub(crate) disabled: BTreeSet<Bytes>,
-    /// Rings when the request at the front of the queue has waited too long.
+    /// Rings when a queued request may have waited too long.
     pub(crate) alarm: Alarm,
     line: VecDeque<(Turn, PeerId)>,
     stale: usize,
@@ -47,7 +47,7 @@ impl Service {
     fn new(name: ServiceName) -> Self {
         Self {
             name,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             workers: 0,
             disabled: BTreeSet::new(),
             alarm: Alarm::default(),
@@ -144,6 +144,12 @@ impl Services {
             self.by_name.remove(&service.name);
             self.free.push(id);
         }
+    }
+
+    /// The service whose queue weighs most.
+    pub(crate) fn heaviest(&self) -> Option<ServiceId> {
+        let weight = |id: &ServiceId| self.get(*id).map_or(0, |service| service.queue.weight());
+        self.by_name.values().copied().max_by_key(weight)
     }
 
     /// All services in the order of their names.

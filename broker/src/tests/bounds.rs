@@ -130,3 +130,57 @@ fn a_large_roster_leaves_at_once_and_its_requests_find_the_last_worker() {
     }
     assert_eq!(bench.texts(9000, W).len(), 500);
 }
+
+#[test]
+fn a_flooding_client_waits_behind_itself_and_not_in_front_of_others() {
+    let mut bench = Bench::new(Config::default());
+    bench.worker(1, W, "echo");
+    for _ in 0..1000 {
+        bench.request(8, W, "echo", "flood");
+    }
+    for body in ["a", "b"] {
+        bench.request(9, W, "echo", body);
+    }
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        let (address, body) = bench.job(1, W);
+        bench.reply(1, W, &address, Part::Final, &body);
+        order.push(body);
+    }
+    assert_eq!(order, ["flood", "flood", "a", "flood", "b"]);
+}
+
+#[test]
+fn a_full_queue_takes_from_the_client_that_holds_most_for_one_that_holds_less() {
+    let mut bench = Bench::with_policy(|policy| policy.queue_max = 10);
+    for _ in 0..10 {
+        bench.request(8, W, "echo", "flood");
+    }
+    for _ in 0..7 {
+        bench.request(9, W, "echo", "modest");
+    }
+    assert_eq!(bench.broker.queued_requests(), 10);
+    assert_eq!(ends(&mut bench), [RequestEnd::QueueFull; 7]);
+    bench.worker(1, W, "echo");
+    let mut answered = [0, 0];
+    for _ in 0..10 {
+        let (address, body) = bench.job(1, W);
+        bench.reply(1, W, &address, Part::Final, "y");
+        answered[usize::from(body == "modest")] += 1;
+    }
+    assert_eq!(answered, [5, 5], "both hold the same in the end");
+}
+
+#[test]
+fn a_full_broker_takes_from_the_heaviest_queue() {
+    let mut config = Config::default();
+    config.limits.queued_bytes_max = 1000;
+    let mut bench = Bench::new(config);
+    for _ in 0..10 {
+        bench.request(8, W, "flooded", &"x".repeat(100));
+    }
+    bench.request(9, W, "quiet", &"y".repeat(100));
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull]);
+    bench.worker(1, W, "quiet");
+    assert_eq!(bench.job(1, W).1, "y".repeat(100));
+}

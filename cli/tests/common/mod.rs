@@ -1,5 +1,5 @@
 //! The real binary as processes of a test, and a raw ZMTP peer that can misbehave in ways no library allows.
-#![allow(dead_code, reason = "each test file uses the part that it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses the part that it needs")]
 
 pub mod raw;
 
@@ -95,7 +95,7 @@ impl Drop for Majordomo {
 
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_majordomo"));
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).env("MAJORDOMO_LOG", "error");
     command
 }
 
