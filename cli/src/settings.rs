@@ -216,7 +216,7 @@ mod tests {
     fn a_service_inherits_the_general_policy_and_changes_what_it_says() {
         let config = "[broker]\nqueue-max = 7\n[broker.service.batch]\nbusy-timeout = \"10m\"\nno-worker = \"refuse\"";
         let broker = broker(read_with(config, &["broker"]).unwrap());
-        let policy = &broker.services[&"batch".parse().unwrap()];
+        let policy = &broker.services[&b"batch"[..]];
         assert_eq!(policy.queue_max, 7);
         assert_eq!(policy.busy_timeout, Duration::from_secs(600));
         assert!(matches!(policy.no_worker, crate::args::NoWorker::Refuse));

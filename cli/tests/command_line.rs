@@ -1,5 +1,7 @@
 //! The command line is a contract: exit statuses, one-line errors, JSON for scripts.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::io::Write;

@@ -150,9 +150,9 @@ impl std::fmt::Debug for Worker {
 /// What a program hears of its worker when it does not listen itself.
 fn trace(event: &Event) {
     match event {
-        Event::Registered { .. } => tracing::info!(?event),
-        Event::Lost { .. } | Event::Abandoned { .. } => tracing::warn!(?event),
+        Event::Registered { .. } => tracing::info!("{event}"),
+        Event::Lost { .. } | Event::Abandoned { .. } => tracing::warn!("{event}"),
         // These may come as often as a peer likes.
-        Event::AnswerDropped(_) | Event::Fault(_) | Event::RequestIgnored => tracing::debug!(?event),
+        Event::AnswerDropped(_) | Event::Fault(_) | Event::RequestIgnored => tracing::debug!("{event}"),
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use broker::{Config, Limits, Server, Status};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use runtime::Shutdown;
 use runtime::zmtp::{self, Endpoint};
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ pub(super) async fn run(settings: Broker) -> Result<(), Unsuccessful> {
     }
     let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
     let options = socket_options(&settings)?;
+    allow_descriptors(settings.connections_max);
     let server = Server::bind(&settings.bind, config(&settings), options).await.map_err(anyhow::Error::from)?;
     if let Some(address) = settings.metrics {
         telemetry::serve_metrics(address)?;
@@ -47,6 +49,23 @@ fn socket_options(settings: &Broker) -> Result<zmtp::Options, Problem> {
     options.limits.connections_max = usize::try_from(settings.connections_max).unwrap_or(usize::MAX);
     options.limits.message_bytes_max = size("--message-bytes-max", settings.message_bytes_max)?;
     Ok(options)
+}
+
+/// Each connection is a file descriptor, and shells hand out 1,024 of them. Raises the soft limit as far as it may; past
+/// it the engine takes no connection until one closes.
+fn allow_descriptors(connections_max: u32) {
+    let wanted = u64::from(connections_max) + DESCRIPTORS_BESIDE_CONNECTIONS;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft >= wanted {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard) {
+        tracing::warn!("cannot raise the limit of open files from {soft}: {error}");
+    } else if hard < wanted {
+        tracing::warn!(
+            "open files are limited to {hard}, so fewer than --connections-max {connections_max} can be served"
+        );
+    }
 }
 
 fn config(settings: &Broker) -> Config {
@@ -125,3 +144,6 @@ fn counters(status: &Status) -> [(&'static str, u64); 9] {
 fn gauges(status: &Status) -> [(&'static str, usize); 2] {
     [("majordomo_workers", status.workers), ("majordomo_queued_requests", status.queued)]
 }
+
+/// Listeners, standard streams, the runtime's own.
+const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 64;
