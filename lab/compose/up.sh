@@ -4,6 +4,7 @@
 #
 #   lab/compose/up.sh           builds what is missing, runs the tour, tears down
 #   KEEP=1 lab/compose/up.sh    leaves it up; `docker-compose -p majordomo-tour down -v` ends it
+#   MAJORDOMO_BINARY=target/debug/majordomo lab/compose/up.sh    tries that binary instead of a release build
 #
 # Needs docker, docker-compose, cargo and pip, and root for debootstrap (only the first time; DEBIAN_MIRROR says from where). Exit status 0: the tour passed.
 set -euo pipefail
@@ -11,7 +12,6 @@ cd "$(dirname "$0")/../.."
 
 base=majordomo-stand-in/debian:bookworm
 project=majordomo-tour
-target=${CARGO_TARGET_DIR:-target}
 files=(-f docker-compose.yml -f lab/compose/stand-ins.yml)
 broker=tcp://app-broker:5555
 
@@ -55,8 +55,12 @@ build_servers() {
 # Always anew: the binary is what is under test.
 build_majordomo() {
     say "majordomo"
-    cargo build --release --package majordomo
-    strip --strip-debug -o "$context/majordomo" "$target/release/majordomo"
+    local binary=${MAJORDOMO_BINARY:-}
+    if [ -z "$binary" ]; then
+        cargo build --release --package majordomo
+        binary=${CARGO_TARGET_DIR:-target}/release/majordomo
+    fi
+    strip --strip-debug -o "$context/majordomo" "$binary"
     build_image majordomo
 }
 
