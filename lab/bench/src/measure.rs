@@ -11,7 +11,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 use serde::Serialize;
 
-/// Reads the processor time of a server and of ourselves.
+/// Reads the processor time of a server, of ourselves, and of the whole machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Gauge {
     server: u32,
@@ -24,6 +24,16 @@ pub struct Reading {
     pub server: Duration,
     /// The generator's.
     pub generator: Duration,
+    /// That of all processes on all cores, and what a host took away.
+    pub machine: Duration,
+}
+
+impl Reading {
+    /// Processor time spent since `before` by others than the server and the generator.
+    pub fn others_since(&self, before: &Self) -> Duration {
+        let [mine, theirs] = [self, before].map(|reading| reading.server + reading.generator);
+        self.machine.saturating_sub(before.machine).saturating_sub(mine.saturating_sub(theirs))
+    }
 }
 
 impl Gauge {
@@ -32,12 +42,15 @@ impl Gauge {
         Self { server }
     }
 
-    /// Both clocks, now.
+    /// All clocks, now.
     ///
     /// # Errors
     /// The server is gone.
     pub fn read(&self) -> anyhow::Result<Reading> {
-        Ok(Reading { server: processor_time(&self.server.to_string())?, generator: processor_time("self")? })
+        let (server, generator) = (processor_time(&self.server.to_string())?, processor_time("self")?);
+        let total = fs::read_to_string("/proc/stat")?;
+        let machine = busy_ticks(&total).context("/proc/stat is not what proc(5) says")?;
+        Ok(Reading { server, generator, machine: of_ticks(machine) })
     }
 }
 
@@ -168,7 +181,18 @@ fn processor_time(process: &str) -> anyhow::Result<Duration> {
     let path = format!("/proc/{process}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("the server is gone: {path}"))?;
     let ticks = stat_ticks(&stat).with_context(|| format!("{path} is not what proc(5) says"))?;
-    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+    Ok(of_ticks(ticks))
+}
+
+fn of_ticks(ticks: u64) -> Duration {
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+}
+
+/// All but the idle columns of the first line: user nice system (idle iowait) irq softirq steal.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    let busy = fields.take(8).enumerate().filter(|(column, _)| !(3..=4).contains(column));
+    busy.map(|(_, ticks)| ticks.parse::<u64>().ok()).sum()
 }
 
 /// Fields 14 and 15, counted after the name in parentheses, which may hold spaces.
@@ -207,6 +231,25 @@ mod tests {
         let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 150 25 9 9 20 0 7 0 100 1000 10";
         assert_eq!(stat_ticks(stat), Some(175));
         assert_eq!(stat_ticks("42 broken"), None);
+    }
+
+    #[test]
+    fn machine_time_leaves_out_what_was_idle_and_counts_no_guest_twice() {
+        let stat = "cpu  1 20 300 4000 50000 600000 7000000 80000000 900000000 9000000000\ncpu0 9 9 9 9 9 9 9 9 9 9\n";
+        assert_eq!(busy_ticks(stat), Some(87_600_321));
+        assert_eq!(busy_ticks("intr 1 2 3"), None);
+    }
+
+    #[test]
+    fn others_are_what_neither_server_nor_generator_used() {
+        let reading = |server, generator, machine| {
+            let [server, generator, machine] = [server, generator, machine].map(Duration::from_millis);
+            Reading { server, generator, machine }
+        };
+        let (before, after) = (reading(10, 20, 1000), reading(510, 320, 2000));
+        assert_eq!(after.others_since(&before), Duration::from_millis(200));
+        // Ticks are coarse: the parts may add up to more than the whole.
+        assert_eq!(reading(900, 900, 2000).others_since(&before), Duration::ZERO);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Sample {
     pub generator_us_per_request: f64,
     /// Part of one core that the generator used; near 1 it was the limit, and the server could do more.
     pub generator_busy: f64,
+    /// Cores' worth of time that other processes took meanwhile: what disturbs the figures.
+    pub others_busy: f64,
     /// The most memory that the server had resident, MiB.
     pub resident_mib_peak: f64,
     /// Requests that were never answered.
@@ -48,6 +50,7 @@ impl Sample {
             server_us_per_request: per_request_us(server),
             generator_us_per_request: per_request_us(generator),
             generator_busy: generator / seconds,
+            others_busy: outcome.after.others_since(&outcome.before).as_secs_f64() / seconds,
             resident_mib_peak: resident_bytes_peak as f64 / MIB,
             lost: outcome.lost,
             mismatched: outcome.mismatched,

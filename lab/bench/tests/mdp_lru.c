@@ -2,8 +2,8 @@
  * service, the least recently used worker first. No expiry, no heartbeats of its own, no MMI; never a peer in a
  * comparison. Exits with 2 at any message that it does not understand, so that a wrong byte of ours is seen.
  *
- * Prints "ready ENDPOINT". With an argument it misbehaves: "swallow" loses every 1000th reply, "repeat" sends every
- * 1000th twice, "cut" sends every 1000th one byte short.
+ * Prints "ready ENDPOINT". With an argument it misbehaves: "swallow" loses every 100th reply, "repeat" sends every
+ * 100th twice, "cut" sends every 100th one byte short.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +86,7 @@ static void on_reply(struct message *reply)
         refuse("not a REPLY");
     const void *body = zmq_msg_data(&reply->parts[6]);
     size_t size = zmq_msg_size(&reply->parts[6]);
-    int misbehave = ++replies % 1000 == 0;
+    int misbehave = ++replies % 100 == 0;
     if (!(misbehave && strcmp(misbehaviour, "swallow") == 0))
         answer(&reply->parts[4], body, size - (misbehave && strcmp(misbehaviour, "cut") == 0));
     if (misbehave && strcmp(misbehaviour, "repeat") == 0)

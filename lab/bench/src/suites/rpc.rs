@@ -9,7 +9,7 @@ use anyhow::ensure;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Common;
-use crate::measure::{Placement, resident_bytes_peak};
+use crate::measure::{Placement, median, resident_bytes_peak};
 use crate::peers::{Installed, Peer};
 use crate::plan::{BODY_BYTES_MIN, Pattern, Plan};
 use crate::report::Report;
@@ -119,12 +119,22 @@ fn report(args: &Args, common: &Common, installed: &[Installed], cells: &[Cell])
         notes: vec![
             format!("{} interleaved rounds of {} s each; {placement}", args.rounds, args.seconds),
             versions.join(" · "),
+            disturbance(cells),
         ],
         tables: tables::of(cells),
         goals: goals::of(cells),
         errors: errors.collect(),
         records: cells.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
     })
+}
+
+/// How busy the machine was with other things.
+fn disturbance(cells: &[Cell]) -> String {
+    let others: Vec<f64> =
+        cells.iter().flat_map(|cell| &cell.rounds).flatten().map(|round| round.others_busy).collect();
+    let worst = others.iter().copied().fold(0.0, f64::max);
+    let verdict = if median(&others) > DISTURBED { "the figures are disturbed" } else { "the machine was quiet" };
+    format!("other processes took {:.2} of a core (median), {worst:.2} at worst: {verdict}", median(&others))
 }
 
 fn progress_bar(args: &Args, peers: usize) -> ProgressBar {
@@ -149,5 +159,7 @@ fn body_bytes(text: &str) -> Result<usize, String> {
 
 /// nats-server refuses longer ones as it comes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// Cores' worth of other work from which on a comparison means little.
+const DISTURBED: f64 = 0.1;
 /// Long enough for a thousand bodies of 64 KiB on a busy machine.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
