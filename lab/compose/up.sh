@@ -23,6 +23,8 @@ has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 # A folder for a build, with only what the image needs.
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 build_image() { # NAME: builds majordomo-stand-in/NAME from images/NAME.Dockerfile and the context folder
     cp "lab/compose/images/$1.Dockerfile" "$context/Dockerfile"
