@@ -39,7 +39,8 @@ pub const MEMORY_CACHE_BYTES_MAX: usize = 64 << 20;
 pub const MEMORY_CACHE_ANSWERS_MAX: usize = 10_000;
 /// How long a worker waits for another process that holds the write lock of the same SQLite file.
 pub const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a worker looks for a MongoDB server before it answers 500, below the 2.5 s that a client waits.
-pub const MONGO_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a worker looks for a MongoDB server. A request may look twice, once for its documents and once for the
+/// record of the cache: it is answered 500 within the 2.5 s that a client waits all the same.
+pub const MONGO_PATIENCE: Duration = Duration::from_secs(1);
 /// Requests that may wait for the thread of a SQLite store.
 pub const SQLITE_QUEUE_MAX: usize = 1024;

@@ -29,9 +29,27 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// An address without the name and password that it may carry, for a message that others may read.
+pub(crate) fn without_secrets(address: &str) -> String {
+    match (address.find("//"), address.rfind('@')) {
+        (Some(start), Some(end)) if start < end => {
+            let (before, after) = (address.get(..start + 2), address.get(end..));
+            format!("{}…{}", before.unwrap_or_default(), after.unwrap_or_default())
+        }
+        _ => address.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        assert_eq!(without_secrets("mongodb+srv://me:se@cret@host/db"), "mongodb+srv://…@host/db");
+        assert_eq!(without_secrets("redis://host"), "redis://host");
+        assert_eq!(without_secrets("sqlite:a@b"), "sqlite:a@b");
+    }
 
     #[test]
     fn a_reason_is_one_line_of_bounded_length() {

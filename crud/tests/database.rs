@@ -179,11 +179,16 @@ async fn a_file_of_another_program_is_left_alone() {
 #[tokio::test]
 async fn a_mongodb_that_is_gone_is_a_500_and_is_used_again_when_it_is_back() {
     let Some(mut mongo) = fixtures::Mongo::start() else { return };
-    let handler = handler(&mongo.uri(), "none").await;
-    assert_eq!(orders(&handler, "CREATE", &[r#"{"_id":1}"#]).await[0], "200");
+    let patient = handler(&mongo.uri(), "none").await;
+    assert_eq!(orders(&patient, "CREATE", &[r#"{"_id":1}"#]).await[0], "200");
     mongo.kill();
-    let reply = orders(&handler, "RETRIEVE", &["{}"]).await;
+    let worker = handler(&mongo.impatient_uri(), "none").await;
+    let reply = orders(&worker, "RETRIEVE", &["{}"]).await;
     assert!(reply.len() == 1 && reply[0].starts_with("500 MongoDB: "), "{reply:?}");
     mongo.restart();
-    assert_eq!(orders(&handler, "RETRIEVE", &["{}"]).await, ["200", r#"{"_id":1}"#]);
+    let again = async {
+        // The first tries may still find the server unreachable on a busy machine.
+        while orders(&worker, "RETRIEVE", &["{}"]).await != ["200", r#"{"_id":1}"#] {}
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), again).await.expect("the write is there");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::memory::Memory;
 use super::redis::Redis;
 use super::{Cache, NoCache};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, without_secrets};
 
 /// What keeps answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,14 +24,15 @@ impl FromStr for Address {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
+        let shown = without_secrets(text);
         match text {
             "none" => Ok(Self::None),
             "memory:" => Ok(Self::Memory),
             text if text.starts_with("redis://") => match Redis::check(text) {
                 Ok(()) => Ok(Self::Redis(text.into())),
-                Err(reason) => Err(Refusal::new(format!("\"{text}\" is not a cache: {reason}; {ALLOWED}"))),
+                Err(reason) => Err(Refusal::new(format!("\"{shown}\" is not a cache: {reason}; {ALLOWED}"))),
             },
-            text => Err(Refusal::new(format!("\"{text}\" is not a cache; {ALLOWED}"))),
+            _ => Err(Refusal::new(format!("\"{shown}\" is not a cache; {ALLOWED}"))),
         }
     }
 }

@@ -22,7 +22,7 @@ use bytes::{Buf, BufMut, Bytes};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue};
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue};
 use tokio::time::timeout;
 
 use super::{Cache, Generation, Look, Scope};
@@ -100,10 +100,12 @@ impl Redis {
         self.link().filter(|link| link.instance == scope.by)
     }
 
-    /// Sends a command. An error or too long a silence gives the connection up.
+    /// Sends a command. A refusal by the server (its memory is full …) is no answer; any other error or too long a
+    /// silence gives the connection up.
     async fn ask<T: FromRedisValue>(&self, mut link: Link, command: &Cmd) -> Option<T> {
         match timeout(CACHE_PATIENCE, command.query_async(&mut link.connection)).await {
             Ok(Ok(answer)) => Some(answer),
+            Ok(Err(error)) if matches!(error.kind(), ErrorKind::Server(_)) => None,
             Ok(Err(_)) | Err(_) => {
                 *lock(&self.state) = State::Down { retry_at: Instant::now() + RETRY_DELAY };
                 None

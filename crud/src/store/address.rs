@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{Fault, Store, mongo::Mongo, sqlite::Sqlite};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, without_secrets};
 
 /// Where documents live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,9 @@ impl FromStr for Address {
                 Ok(Self::Mongo(text.into()))
             }
             _ => Err(Refusal::new(format!(
-                "\"{text}\" is not a store; allowed are mongodb://HOST[:PORT][/?OPTIONS], sqlite:FILE and \
-                 sqlite::memory:"
+                "\"{}\" is not a store; allowed are mongodb://HOST[:PORT][/?OPTIONS], sqlite:FILE and \
+                 sqlite::memory:",
+                without_secrets(text)
             ))),
         }
     }
