@@ -10,26 +10,8 @@ use std::process::{Child, Command, Stdio};
 use common::{Majordomo, stderr, stdout, wait_for_workers};
 use zeromq::{Socket, SocketRecv, SocketSend};
 
-/// The Python with the foreign peers. Without it these tests fail, unless the run was told to be offline.
-fn python() -> Option<Command> {
-    let python = std::env::var("MAJORDOMO_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_peers = Command::new(&python)
-        .args(["-c", "import zmq, majortomo.client"])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if has_peers {
-        return Some(Command::new(python));
-    }
-    assert!(
-        std::env::var("MAJORDOMO_TEST_OFFLINE").is_ok_and(|value| value == "1"),
-        "{python} has no pyzmq and majortomo: cargo xtask test installs them (MAJORDOMO_TEST_OFFLINE=1 leaves them out)"
-    );
-    eprintln!("not run: no Python with pyzmq and majortomo");
-    None
-}
-
 fn script(name: &str, arguments: &[&str]) -> Option<Command> {
-    let mut command = python()?;
+    let mut command = common::python("zmq, majortomo.client")?;
     command.arg(format!("{}/tests/peers/{name}.py", env!("CARGO_MANIFEST_DIR"))).args(arguments);
     Some(command)
 }

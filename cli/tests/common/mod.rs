@@ -138,3 +138,18 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// The Python with the foreign peers. Without these modules a test fails, unless the run was told to be offline.
+pub fn python(modules: &str) -> Option<Command> {
+    let python = std::env::var("MAJORDOMO_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let import = format!("import {modules}");
+    if Command::new(&python).args(["-c", &import]).output().is_ok_and(|output| output.status.success()) {
+        return Some(Command::new(python));
+    }
+    assert!(
+        std::env::var("MAJORDOMO_TEST_OFFLINE").is_ok_and(|value| value == "1"),
+        "{python} cannot {import}: cargo xtask test installs them (MAJORDOMO_TEST_OFFLINE=1 leaves them out)"
+    );
+    eprintln!("not run: no Python that can {import}");
+    None
+}
