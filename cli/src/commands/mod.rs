@@ -19,7 +19,7 @@ use crate::usage::Unsuccessful;
 pub(crate) fn run(cli: Cli) -> Result<(), Unsuccessful> {
     match cli.command {
         Command::Demo(demo) => on_runtime(demo::run(demo, cli.json)),
-        Command::Broker(broker) => on_runtime(broker::run(*broker)),
+        Command::Broker(broker) => on_one_thread(broker::run(*broker)),
         Command::Worker(worker) => on_runtime(worker::run(worker)),
         Command::Call(call) => on_runtime(call::run(call, cli.json)),
         Command::Services(services) => on_runtime(services::run(services, cli.json)),
@@ -28,10 +28,19 @@ pub(crate) fn run(cli: Cli) -> Result<(), Unsuccessful> {
     }
 }
 
+/// The broker is one machine: with its connections on the same thread a request crosses no thread boundary.
+fn on_one_thread(command: impl Future<Output = Result<(), Unsuccessful>>) -> Result<(), Unsuccessful> {
+    run_on(tokio::runtime::Builder::new_current_thread(), command)
+}
+
 fn on_runtime(command: impl Future<Output = Result<(), Unsuccessful>>) -> Result<(), Unsuccessful> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")?;
+    run_on(tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+fn run_on(
+    mut runtime: tokio::runtime::Builder,
+    command: impl Future<Output = Result<(), Unsuccessful>>,
+) -> Result<(), Unsuccessful> {
+    let runtime = runtime.enable_all().build().context("cannot start the asynchronous runtime")?;
     runtime.block_on(command)
 }
