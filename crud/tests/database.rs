@@ -7,6 +7,7 @@ mod common;
 use common::{ask, handler};
 use crud::database::Handler;
 use crud::limits::ROWS_MAX;
+use futures_util::future::join_all;
 
 /// Runs a scenario on both stores; the collection is new on each.
 async fn on_both_stores(scenario: impl AsyncFn(&Handler)) {
@@ -124,9 +125,8 @@ async fn an_update_that_does_not_fit_a_document_is_refused() {
 #[tokio::test]
 async fn rows_max_is_met_exactly() {
     on_both_stores(async |handler| {
-        for n in 0..ROWS_MAX {
-            orders(handler, "CREATE", &[&format!(r#"{{"_id":{n}}}"#)]).await;
-        }
+        let create = async |n: usize| orders(handler, "CREATE", &[&format!(r#"{{"_id":{n}}}"#)]).await;
+        join_all((0..ROWS_MAX).map(create)).await;
         assert_eq!(orders(handler, "RETRIEVE", &["{}"]).await.len(), 1 + ROWS_MAX);
         orders(handler, "CREATE", &[r#"{"_id":"one more"}"#]).await;
         let reply = orders(handler, "RETRIEVE", &["{}"]).await;
