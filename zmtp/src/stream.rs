@@ -27,7 +27,8 @@ impl From<TcpStream> for Stream {
     /// On loopback there is no bottleneck to find. A congestion control that paces (BBR, where a system defaults to it)
     /// costs a timer a segment there: 15 to 25 % of a small message's processor time, measured.
     fn from(stream: TcpStream) -> Self {
-        // These fail only on a socket that is broken already, which the first read reports, or on a kernel without Reno.
+        // These fail only on a socket that is broken already, which the first read reports, or on a kernel without
+        // Reno.
         let _ = stream.set_nodelay(true);
         if stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()) {
             let _ = SockRef::from(&stream).set_tcp_congestion(b"reno");

@@ -51,8 +51,8 @@ fn socket_options(settings: &Broker) -> Result<zmtp::Options, Problem> {
     Ok(options)
 }
 
-/// Each connection is a file descriptor, and shells hand out 1,024 of them. Raises the soft limit as far as it may; past
-/// it the engine takes no connection until one closes.
+/// Each connection is a file descriptor, and shells hand out 1,024 of them. Raises the soft limit as far as it may;
+/// past it the engine takes no connection until one closes.
 fn allow_descriptors(connections_max: u32) {
     let wanted = u64::from(connections_max) + DESCRIPTORS_BESIDE_CONNECTIONS;
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
