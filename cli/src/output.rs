@@ -16,6 +16,14 @@ pub(crate) fn json(object: &serde_json::Value) -> anyhow::Result<()> {
     line(&object.to_string())
 }
 
+/// Prints what a server has to tell whoever started it. A reader that has hung up by then does not end the server.
+pub(crate) fn announce(lines: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+        tracing::debug!("nobody reads standard output: {error}");
+    }
+}
+
 /// Prints bytes as they are, and a line end.
 pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();

@@ -26,9 +26,8 @@ pub(super) async fn run(settings: Broker) -> Result<(), Unsuccessful> {
         telemetry::serve_metrics(address)?;
         tokio::spawn(publish(server.status(), settings.name.clone()));
     }
-    // One write: whoever reads the first line and hangs up must not end the broker with the second.
-    let ready: Vec<String> = server.endpoints().iter().map(|endpoint| format!("ready {endpoint}")).collect();
-    output::line(&ready.join("\n"))?;
+    let ready: String = server.endpoints().iter().map(|endpoint| format!("ready {endpoint}\n")).collect();
+    output::announce(&ready);
     server.run(shutdown).await;
     Ok(())
 }
