@@ -13,7 +13,7 @@ use crate::frame;
 
 /// A command that this engine understands; the slices are the peer's.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Command<'a> {
+pub enum Command<'a> {
     /// The end of the handshake, with metadata.
     Ready(&'a [u8]),
     /// A refusal, with its reason.
@@ -38,7 +38,10 @@ const CONTEXT_BYTES_MAX: usize = 16;
 
 impl<'a> Command<'a> {
     /// Reads the body of a command frame.
-    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Fault> {
+    ///
+    /// # Errors
+    /// When it is none, or its fields do not fit it.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Fault> {
         let (name, data) = split_prefixed(body).ok_or(Fault::Command("unnamed"))?;
         match name {
             b"READY" => Ok(Self::Ready(data)),
@@ -108,7 +111,7 @@ pub(crate) fn put_error(output: &mut Vec<u8>, reason: &str) {
 }
 
 /// Writes PING as a whole frame, without a context. A time to live past 6553.5 s is sent as that.
-pub(crate) fn put_ping(output: &mut Vec<u8>, ttl: Duration) {
+pub fn put_ping(output: &mut Vec<u8>, ttl: Duration) {
     let tenths = u16::try_from(ttl.as_millis() / 100).unwrap_or(u16::MAX);
     let mut body = b"\x04PING".to_vec();
     body.extend_from_slice(&tenths.to_be_bytes());
@@ -116,7 +119,7 @@ pub(crate) fn put_ping(output: &mut Vec<u8>, ttl: Duration) {
 }
 
 /// Writes PONG as a whole frame.
-pub(crate) fn put_pong(output: &mut Vec<u8>, context: &[u8]) {
+pub fn put_pong(output: &mut Vec<u8>, context: &[u8]) {
     let mut body = b"\x04PONG".to_vec();
     body.extend_from_slice(context);
     put_command(output, &body);

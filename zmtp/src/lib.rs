@@ -27,47 +27,81 @@
 //! # }
 //! ```
 //!
-//! The wire itself is without input and output and can be driven by hand: [`Handshake`] and [`Decoder`].
+//! The wire itself is without input and output and can be driven by hand: [`Handshake`], [`Decoder`], [`Command`] and
+//! [`Outbox`]. It is all that is left without the feature `tokio`, which is on by default.
 
-mod budget;
+// The wire.
 mod command;
-mod connection;
-mod dealer;
 mod decoder;
-mod endpoint;
-mod event;
 mod fault;
 mod frame;
 mod greeting;
-mod half_open;
 mod handshake;
-mod inlet;
-mod intake;
-mod link;
-mod listener;
-mod liveness;
 mod mechanism;
-mod negotiate;
-mod options;
 mod outbox;
-mod outlet;
-mod reader;
-mod reception;
-mod router;
 mod socket_type;
+
+// The sockets.
+#[cfg(feature = "tokio")]
+mod budget;
+#[cfg(feature = "tokio")]
+mod connection;
+#[cfg(feature = "tokio")]
+mod dealer;
+#[cfg(feature = "tokio")]
+mod endpoint;
+#[cfg(feature = "tokio")]
+mod event;
+#[cfg(feature = "tokio")]
+mod half_open;
+#[cfg(feature = "tokio")]
+mod inlet;
+#[cfg(feature = "tokio")]
+mod intake;
+#[cfg(feature = "tokio")]
+mod link;
+#[cfg(feature = "tokio")]
+mod listener;
+#[cfg(feature = "tokio")]
+mod liveness;
+#[cfg(feature = "tokio")]
+mod negotiate;
+#[cfg(feature = "tokio")]
+mod options;
+#[cfg(feature = "tokio")]
+mod outlet;
+#[cfg(feature = "tokio")]
+mod reader;
+#[cfg(feature = "tokio")]
+mod reception;
+#[cfg(feature = "tokio")]
+mod router;
+#[cfg(feature = "tokio")]
 mod stats;
+#[cfg(feature = "tokio")]
 mod stream;
+#[cfg(feature = "tokio")]
 mod writer;
 
-pub use dealer::Dealer;
+pub use command::{Command, put_ping, put_pong};
 pub use decoder::{Decoder, Sink};
-pub use endpoint::{Endpoint, EndpointError};
-pub use event::Event;
 pub use fault::{Fault, FaultKind};
 pub use handshake::{Handshake, Local, Peer};
 pub use mechanism::Mechanism;
-pub use options::{Backoff, Heartbeat, Limits, Options};
-pub use outlet::{Unsent, UnsentReason};
-pub use router::{BindError, Router};
+pub use outbox::{Cursor, Outbox};
 pub use socket_type::SocketType;
+
+#[cfg(feature = "tokio")]
+pub use dealer::Dealer;
+#[cfg(feature = "tokio")]
+pub use endpoint::{Endpoint, EndpointError};
+#[cfg(feature = "tokio")]
+pub use event::Event;
+#[cfg(feature = "tokio")]
+pub use options::{Backoff, Heartbeat, Limits, Options};
+#[cfg(feature = "tokio")]
+pub use outlet::{Unsent, UnsentReason};
+#[cfg(feature = "tokio")]
+pub use router::{BindError, Router};
+#[cfg(feature = "tokio")]
 pub use stats::Stats;

@@ -13,14 +13,14 @@ use bytes::Bytes;
 use protocol::Frames;
 
 use crate::decoder::SMALL_FRAME_BYTES;
-use crate::frame::{self, HEAD_BYTES_MAX, Head};
+use crate::frame::{self, Head};
 
 /// The largest buffer that is kept from batch to batch.
 const KEPT_BYTES_MAX: usize = 32 << 10;
 
 /// Encoded messages; first in, first out.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     octets: Vec<u8>,
     large: Vec<Large>,
     large_bytes: usize,
@@ -36,7 +36,7 @@ struct Large {
 
 /// How far the writing of an outbox has come.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Cursor {
+pub struct Cursor {
     octets: usize,
     large: usize,
     of_large: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Cursor {
 
 impl Outbox {
     /// Adds a message. One without frames travels as one empty frame, the least that ZMTP can say.
-    pub(crate) fn push(&mut self, frames: &Frames) {
+    pub fn push(&mut self, frames: &Frames) {
         let Some((last, others)) = frames.split_last() else {
             frame::put_message_head(&mut self.octets, 0, false);
             self.messages += 1;
@@ -68,21 +68,22 @@ impl Outbox {
     }
 
     /// Messages in it.
-    pub(crate) fn messages(&self) -> usize {
+    pub fn messages(&self) -> usize {
         self.messages
     }
 
     /// Octets in it, as they are written.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.octets.len() + self.large_bytes
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
         self.octets.is_empty()
     }
 
     /// Empties it and keeps its buffer for the next batch, unless a burst made it huge.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.octets.clear();
         self.octets.shrink_to(KEPT_BYTES_MAX);
         self.large.clear();
@@ -91,24 +92,24 @@ impl Outbox {
     }
 
     /// Gives the memory of an empty outbox back.
-    pub(crate) fn release(&mut self) {
+    pub fn release(&mut self) {
         if self.is_empty() {
             *self = Self::default();
         }
     }
 
     /// Whether there is nothing but the plain buffer to write; then [`plain`](Self::plain) is all of it.
-    pub(crate) fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.large.is_empty()
     }
 
     /// What is still to be written of a plain outbox.
-    pub(crate) fn plain(&self, cursor: &Cursor) -> &[u8] {
+    pub fn plain(&self, cursor: &Cursor) -> &[u8] {
         self.octets.get(cursor.octets..).unwrap_or_default()
     }
 
     /// Fills `slices` with what is still to be written, in order; returns how many it filled.
-    pub(crate) fn slices<'a>(&'a self, cursor: &Cursor, slices: &mut [IoSlice<'a>]) -> usize {
+    pub fn slices<'a>(&'a self, cursor: &Cursor, slices: &mut [IoSlice<'a>]) -> usize {
         let mut parts = Parts { outbox: self, cursor: *cursor };
         let mut count = 0;
         for (slot, part) in slices.iter_mut().zip(std::iter::from_fn(|| parts.next_part())) {
@@ -119,7 +120,7 @@ impl Outbox {
     }
 
     /// Moves the cursor over octets that were written; true when that was all.
-    pub(crate) fn advance(&self, cursor: &mut Cursor, mut written: usize) -> bool {
+    pub fn advance(&self, cursor: &mut Cursor, mut written: usize) -> bool {
         while written > 0 {
             match self.large.get(cursor.large) {
                 Some(large) if large.at == cursor.octets => {
@@ -146,7 +147,7 @@ impl Outbox {
 
     /// What must be written again on another connection: everything from the first message of which not every octet
     /// was written.
-    pub(crate) fn unsent(&self, cursor: &Cursor) -> Self {
+    pub fn unsent(&self, cursor: &Cursor) -> Self {
         let mut unsent = Self::default();
         let (mut at, mut message_at, mut large) = (0, 0, 0);
         let mut message_large = 0;
@@ -182,18 +183,13 @@ impl Outbox {
     }
 
     /// Adds everything of another outbox at the end.
-    pub(crate) fn append(&mut self, other: &mut Self) {
+    pub fn append(&mut self, other: &mut Self) {
         let base = self.octets.len();
         self.octets.append(&mut other.octets);
         self.large.extend(other.large.drain(..).map(|large| Large { at: base + large.at, ..large }));
         self.large_bytes += std::mem::take(&mut other.large_bytes);
         self.messages += std::mem::take(&mut other.messages);
     }
-}
-
-/// The octets that a message takes on the wire, heads included, at most.
-pub(crate) fn encoded_bytes_max(frames: &Frames) -> usize {
-    frames.iter().map(|frame| frame.len() + HEAD_BYTES_MAX).sum()
 }
 
 /// Walks over what is left to write.

@@ -7,8 +7,9 @@ use std::task::{Context, Waker};
 use protocol::Frames;
 
 use crate::budget::Charge;
+use crate::frame::HEAD_BYTES_MAX;
 use crate::options::Limits;
-use crate::outbox::{self, Outbox};
+use crate::outbox::Outbox;
 
 /// Why a message was not taken; it comes back with it.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +78,7 @@ impl Outlet {
 
     /// Queues a message.
     pub(crate) fn push(&self, frames: Frames, limits: &Limits) -> Result<(), Unsent> {
-        let bytes = outbox::encoded_bytes_max(&frames);
+        let bytes = encoded_bytes_max(&frames);
         let mut state = self.lock();
         if let Err(reason) = state.admits(&frames, bytes, limits) {
             return Err(Unsent { frames, reason });
@@ -175,4 +176,9 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// The octets that a message takes on the wire, heads included, at most.
+fn encoded_bytes_max(frames: &Frames) -> usize {
+    frames.iter().map(|frame| frame.len() + HEAD_BYTES_MAX).sum()
 }

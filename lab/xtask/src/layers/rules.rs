@@ -36,7 +36,7 @@ const fn row(name: &'static str, imports: Imports, purity: Purity) -> Rule {
 /// The table. A row whose crate does not exist yet waits for it; a crate without a row is a violation.
 pub(crate) const RULES: &[Rule] = &[
     row("protocol", Imports::Only(&[]), Purity::Always),
-    row("zmtp", Imports::Only(&["protocol"]), Purity::Never),
+    row("zmtp", Imports::Only(&["protocol"]), Purity::WithoutDefaultFeatures),
     row("runtime", Imports::Only(&["protocol", "zmtp"]), Purity::Never),
     row("broker", Imports::Only(&["protocol", "runtime"]), Purity::WithoutDefaultFeatures),
     row("worker", Imports::Only(&["protocol", "runtime"]), Purity::WithoutDefaultFeatures),
@@ -49,7 +49,7 @@ pub(crate) const RULES: &[Rule] = &[
     row("fixtures", Imports::Only(&["protocol"]), Purity::Never),
     row("bench", Imports::Any, Purity::Never),
     row("xtask", Imports::Only(&[]), Purity::Never),
-    row("sim", Imports::Only(&["protocol", "broker", "worker", "client", "mesh", "titanic"]), Purity::Always),
+    row("sim", Imports::Only(&["protocol", "zmtp", "broker", "worker", "client", "mesh", "titanic"]), Purity::Always),
 ];
 
 /// The one crate that knows tokio for the crates above it, and the feature that may bring it into a machine's crate.
@@ -57,7 +57,7 @@ pub(crate) const DRIVER: &str = "runtime";
 pub(crate) const DRIVER_FEATURE: &str = "tokio";
 
 /// Packages that read a clock, a socket or a random source: a pure build pulls none of them.
-pub(crate) const IMPURE: &[&str] = &["tokio", "mio", "socket2", "getrandom", "rand", "fastrand", "runtime", "zmtp"];
+pub(crate) const IMPURE: &[&str] = &["tokio", "mio", "socket2", "getrandom", "rand", "fastrand", "runtime"];
 
 /// Where programs and tools live that nobody may import.
 pub(crate) const NEVER_IMPORTED: &[&str] = &["examples", "lab"];
