@@ -3,4 +3,5 @@
 //! The machines are the product's own; everything around them (time, network, processes, chance) is simulated. The same
 //! seed gives the same run on every machine.
 
+pub mod disk;
 pub mod rng;
