@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::frame;
+use crate::socket_type::printable;
 
 /// A command that this engine understands; the slices are the peer's.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,21 +87,29 @@ fn split_property(metadata: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     (!name.is_empty() && name.iter().all(legal)).then_some((name, value, rest))
 }
 
+/// What an ERROR says, as the fault that it is.
+pub(crate) fn refusal(data: &[u8]) -> Fault {
+    split_prefixed(data).map_or(Fault::Command("ERROR"), |(reason, _)| Fault::Refused(printable(reason)))
+}
+
 /// Splits off a string that is preceded by its length in one octet.
-fn split_prefixed(input: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_prefixed(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&length, rest) = input.split_first()?;
     rest.split_at_checked(usize::from(length))
 }
 
-/// Writes READY as a whole frame; the long form when the identity makes it longer than 255 octets.
-pub(crate) fn put_ready(output: &mut Vec<u8>, socket_type: &[u8], identity: &[u8]) {
-    let mut body = b"\x05READY".to_vec();
-    for (name, value) in [(&b"Socket-Type"[..], socket_type), (b"Identity", identity)] {
-        put_prefixed(&mut body, name);
-        body.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
-        body.extend_from_slice(value);
-    }
-    put_command(output, &body);
+/// Writes a command of the handshake as a whole frame; the long form when it is longer than 255 octets.
+pub(crate) fn put(output: &mut Vec<u8>, name: &[u8], data: &[u8]) {
+    frame::put_command_head(output, 1 + name.len() + data.len());
+    put_prefixed(output, name);
+    output.extend_from_slice(data);
+}
+
+/// Adds a property to metadata.
+pub(crate) fn put_property(metadata: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    put_prefixed(metadata, name);
+    metadata.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
+    metadata.extend_from_slice(value);
 }
 
 /// Writes ERROR as a whole frame.
@@ -131,7 +140,7 @@ fn put_command(output: &mut Vec<u8>, body: &[u8]) {
 }
 
 /// At most 255 octets of `text`, preceded by their number.
-fn put_prefixed(output: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn put_prefixed(output: &mut Vec<u8>, text: &[u8]) {
     let text = text.get(..255).unwrap_or(text);
     output.push(u8::try_from(text.len()).expect("cut to 255 octets above"));
     output.extend_from_slice(text);
@@ -141,10 +150,17 @@ fn put_prefixed(output: &mut Vec<u8>, text: &[u8]) {
 mod tests {
     use super::*;
 
+    fn ready(socket_type: &[u8], identity: &[u8]) -> Vec<u8> {
+        let (mut metadata, mut output) = (Vec::new(), Vec::new());
+        put_property(&mut metadata, b"Socket-Type", socket_type);
+        put_property(&mut metadata, b"Identity", identity);
+        put(&mut output, b"READY", &metadata);
+        output
+    }
+
     #[test]
     fn ready_of_a_dealer_is_the_one_of_libzmq() {
-        let mut output = Vec::new();
-        put_ready(&mut output, b"DEALER", b"");
+        let output = ready(b"DEALER", b"");
         let mut golden = b"\x04\x29\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER".to_vec();
         golden.extend_from_slice(b"\x08Identity\x00\x00\x00\x00");
         assert_eq!(output, golden);
@@ -152,8 +168,7 @@ mod tests {
 
     #[test]
     fn ready_with_a_long_identity_takes_the_long_form() {
-        let mut output = Vec::new();
-        put_ready(&mut output, b"ROUTER", &[b'x'; 255]);
+        let output = ready(b"ROUTER", &[b'x'; 255]);
         assert_eq!(output[..9], [6, 0, 0, 0, 0, 0, 0, 1, 40]);
         assert_eq!(output.len(), 9 + 256 + 40);
         let Command::Ready(metadata) = Command::parse(&output[9..]).unwrap() else { panic!("not READY") };

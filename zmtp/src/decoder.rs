@@ -4,19 +4,18 @@
 //! that a kept frame of one octet never pins a whole read buffer. A frame that is larger than [`SMALL_FRAME_BYTES`] and
 //! not there yet gets a buffer of its own, which grows with what arrives and into which a socket can read directly.
 
-use bytes::{BufMut, Bytes, BytesMut, buf::Limit};
+use bytes::{Bytes, BytesMut, buf::Limit};
 use protocol::Frames;
 
 use crate::command::COMMAND_BYTES_MAX;
 use crate::fault::Fault;
 use crate::frame::Head;
+use crate::large::Large;
 
 /// Frames up to this size are copied; larger ones are moved.
 pub(crate) const SMALL_FRAME_BYTES: usize = 4096;
 /// How much of the input is copied at once for small frames.
 const CHUNK_BYTES: usize = 2048;
-/// The first buffer of a large frame, if it needs so much, and the least by which it grows.
-const LARGE_STEP_BYTES: usize = 64 << 10;
 
 /// Where decoded things go.
 pub trait Sink {
@@ -42,14 +41,8 @@ pub struct Decoder {
     frames: Frames,
     bytes: usize,
     large: Option<Large>,
-}
-
-/// A frame of which a part has come.
-#[derive(Debug)]
-struct Large {
-    more: bool,
-    size: usize,
-    body: BytesMut,
+    /// Whether another frame follows the large one.
+    large_more: bool,
 }
 
 /// A copy of a part of the input, from which frames are sliced.
@@ -63,26 +56,20 @@ impl Decoder {
     /// A decoder at the start of a connection's message traffic. `commands`: whether the peer's version has commands.
     pub fn new(message_bytes_max: usize, frames_max: usize, commands: bool) -> Self {
         let frames = Frames::new();
-        Self { message_bytes_max, frames_max, commands, frames, bytes: 0, large: None }
+        Self { message_bytes_max, frames_max, commands, frames, bytes: 0, large: None, large_more: false }
     }
 
     /// Memory held for a message of which not everything has come, in octets.
     pub fn held_bytes(&self) -> usize {
-        let large = self.large.as_ref().map_or(0, |large| large.body.capacity().max(large.body.len()));
+        let large = self.large.as_ref().map_or(0, Large::held_bytes);
         let frames = self.frames.len() * size_of::<Bytes>();
-        self.bytes.saturating_sub(self.large.as_ref().map_or(0, |large| large.size)) + frames + large
+        self.bytes.saturating_sub(self.large.as_ref().map_or(0, Large::size)) + frames + large
     }
 
     /// Room for the octets of a large frame that are still missing, to be read into without a detour; `None` when
     /// no large frame is under way. Call [`decode`](Self::decode), with what else has come or nothing, after filling.
     pub fn large_room(&mut self) -> Option<Limit<&mut BytesMut>> {
-        let large = self.large.as_mut()?;
-        let missing = large.size.saturating_sub(large.body.len());
-        if large.body.len() == large.body.capacity() {
-            // Doubling keeps the copies few; never more than was received already, or one step.
-            large.body.reserve(missing.min(large.body.len().max(LARGE_STEP_BYTES)));
-        }
-        Some((&mut large.body).limit(missing))
+        self.large.as_mut().map(Large::room)
     }
 
     /// Decodes whole frames from the front of `input` into `sink`; returns how many octets are done with. The rest is
@@ -116,6 +103,21 @@ impl Decoder {
             self.finish_frame(frame, head.more, sink);
         }
         Ok(at)
+    }
+
+    /// Takes a frame that came another way than through [`decode`](Self::decode): out of its encryption.
+    ///
+    /// # Errors
+    /// The fault of the peer; the connection is of no use any more.
+    #[cfg(feature = "curve")]
+    pub(crate) fn take_frame(&mut self, head: Head, body: Bytes, sink: &mut impl Sink) -> Result<(), Fault> {
+        let size = self.check(&head)?;
+        if head.command {
+            return sink.command(&body);
+        }
+        self.bytes += size;
+        self.finish_frame(body, head.more, sink);
+        Ok(())
     }
 
     /// Compares what a head claims with the limits, before anything is allocated for it. A command may stand between
@@ -153,24 +155,19 @@ impl Decoder {
             return at;
         }
         let have = input.get(at + head.length..).unwrap_or_default();
-        let mut body = BytesMut::with_capacity(size.min(have.len().max(LARGE_STEP_BYTES)));
-        body.extend_from_slice(have);
         self.bytes += size;
-        self.large = Some(Large { more: head.more, size, body });
+        self.large = Some(Large::new(size, have));
+        self.large_more = head.more;
         input.len()
     }
 
     fn continue_large(&mut self, input: &[u8], sink: &mut impl Sink) -> usize {
         let Some(large) = self.large.as_mut() else { return 0 };
-        let missing = large.size.saturating_sub(large.body.len());
-        let have = input.get(..missing).unwrap_or(input);
-        large.body.extend_from_slice(have);
-        if large.body.len() == large.size
-            && let Some(large) = self.large.take()
-        {
-            self.finish_frame(large.body.freeze(), large.more, sink);
+        let filled = large.fill(input);
+        if let Some(large) = self.large.take_if(|large| large.is_whole()) {
+            self.finish_frame(large.into_body().freeze(), self.large_more, sink);
         }
-        have.len()
+        filled
     }
 }
 

@@ -3,8 +3,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use bytes::BufMut;
+
 use super::*;
 use crate::frame;
+use crate::large::LARGE_STEP_BYTES;
 use crate::outbox::{Cursor, Outbox};
 
 const FRAMES_MAX: usize = 8;

@@ -50,6 +50,30 @@ pub enum Fault {
     /// The peer refused us with an ERROR command.
     #[error("refused by the peer: {0}")]
     Refused(String),
+    /// The gate kept the peer out, with this status of ZAP (300, 400, 500).
+    #[error("not let in: {0}")]
+    Denied(u16),
+    /// The peer belongs to another domain than we do.
+    #[error("domain is \"{theirs}\", here it is \"{ours}\"")]
+    Domain {
+        /// What the peer announced, empty for nothing.
+        theirs: String,
+        /// Ours, empty for none.
+        ours: String,
+    },
+    /// The identity belongs to a peer with another key, or another user.
+    #[error("identity belongs to another key")]
+    IdentityTaken,
+    /// A command that was not made with the keys agreed on, or was changed on its way.
+    #[error("{0} was not made with the right keys")]
+    Forged(&'static str),
+    /// A short nonce that is not larger than the one before: something was repeated, or came out of order.
+    #[error("command out of order or repeated")]
+    Nonce,
+    /// The peer closed without a word in the middle of the handshake, as servers do with clients that have the wrong
+    /// server key.
+    #[error("closed by the peer in the handshake")]
+    HandshakeClosed,
     /// The handshake took too long.
     #[error("handshake not finished in time")]
     HandshakeTimeout,
@@ -90,6 +114,18 @@ pub enum FaultKind {
     SocketType,
     /// See [`Fault::Refused`].
     Refused,
+    /// See [`Fault::Denied`].
+    Denied,
+    /// See [`Fault::Domain`].
+    Domain,
+    /// See [`Fault::IdentityTaken`].
+    IdentityTaken,
+    /// See [`Fault::Forged`].
+    Forged,
+    /// See [`Fault::Nonce`].
+    Nonce,
+    /// See [`Fault::HandshakeClosed`].
+    HandshakeClosed,
     /// See [`Fault::HandshakeTimeout`].
     HandshakeTimeout,
     /// See [`Fault::Silent`].
@@ -115,6 +151,12 @@ impl Fault {
             Self::Identity => FaultKind::Identity,
             Self::SocketType(_) => FaultKind::SocketType,
             Self::Refused(_) => FaultKind::Refused,
+            Self::Denied(_) => FaultKind::Denied,
+            Self::Domain { .. } => FaultKind::Domain,
+            Self::IdentityTaken => FaultKind::IdentityTaken,
+            Self::Forged(_) => FaultKind::Forged,
+            Self::Nonce => FaultKind::Nonce,
+            Self::HandshakeClosed => FaultKind::HandshakeClosed,
             Self::HandshakeTimeout => FaultKind::HandshakeTimeout,
             Self::Silent => FaultKind::Silent,
             Self::Memory => FaultKind::Memory,
@@ -124,7 +166,7 @@ impl Fault {
 
 impl FaultKind {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Signature,
         Self::Version,
         Self::Mechanism,
@@ -138,6 +180,12 @@ impl FaultKind {
         Self::Identity,
         Self::SocketType,
         Self::Refused,
+        Self::Denied,
+        Self::Domain,
+        Self::IdentityTaken,
+        Self::Forged,
+        Self::Nonce,
+        Self::HandshakeClosed,
         Self::HandshakeTimeout,
         Self::Silent,
         Self::Memory,
@@ -159,6 +207,12 @@ impl FaultKind {
             Self::Identity => "identity",
             Self::SocketType => "socket_type",
             Self::Refused => "refused",
+            Self::Denied => "denied",
+            Self::Domain => "domain",
+            Self::IdentityTaken => "identity_taken",
+            Self::Forged => "forged",
+            Self::Nonce => "nonce",
+            Self::HandshakeClosed => "handshake_closed",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Silent => "silent",
             Self::Memory => "memory",

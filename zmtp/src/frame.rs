@@ -46,6 +46,31 @@ impl Head {
     }
 }
 
+impl Head {
+    /// Writes the head to the front of `output`, which must have room for it; returns its length.
+    #[cfg(feature = "curve")]
+    pub(crate) fn put(&self, output: &mut [u8]) -> usize {
+        let flags = (u8::from(self.more) * MORE) | (u8::from(self.command) * COMMAND);
+        let long = self.size.to_be_bytes();
+        let short = [flags, long[7]];
+        let mut head = [flags | LONG; HEAD_BYTES_MAX];
+        for (octet, size) in head.iter_mut().skip(1).zip(long) {
+            *octet = size;
+        }
+        let head = if self.size <= u64::from(u8::MAX) { &short[..] } else { &head[..] };
+        for (octet, value) in output.iter_mut().zip(head) {
+            *octet = *value;
+        }
+        head.len()
+    }
+}
+
+/// The length of the head of a frame with so many octets.
+#[cfg(feature = "curve")]
+pub(crate) fn head_bytes(size: usize) -> usize {
+    if u8::try_from(size).is_ok() { 2 } else { HEAD_BYTES_MAX }
+}
+
 /// Writes the head of a message frame.
 pub(crate) fn put_message_head(output: &mut Vec<u8>, size: usize, more: bool) {
     put_head(output, size, u8::from(more) * MORE);

@@ -55,14 +55,15 @@ pub(crate) fn generation(major: u8) -> Result<Generation, Fault> {
 }
 
 /// Our greeting after the major version.
-pub(crate) fn put_rest(output: &mut Vec<u8>, mechanism: Mechanism) {
+pub(crate) fn put_rest(output: &mut Vec<u8>, mechanism: &Mechanism) {
     output.push(MINOR);
     output.extend_from_slice(&mechanism.greeting_name());
-    output.extend_from_slice(&[0; REST_BYTES - 21]);
+    output.push(u8::from(mechanism.is_server()));
+    output.extend_from_slice(&[0; REST_BYTES - 22]);
 }
 
 /// Reads the peer's greeting after the major version: its minor version, if its mechanism is ours.
-pub(crate) fn parse_rest(rest: &[u8; REST_BYTES], mechanism: Mechanism) -> Result<u8, Fault> {
+pub(crate) fn parse_rest(rest: &[u8; REST_BYTES], mechanism: &Mechanism) -> Result<u8, Fault> {
     let (minor, rest) = rest.split_first().expect("an array of 53 octets has a first");
     let name = rest.get(..20).expect("an array of 53 octets has 20 after the first");
     if name != mechanism.greeting_name() {
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn our_greeting_is_the_one_of_libzmq() {
         let mut output = OPENING.to_vec();
-        put_rest(&mut output, Mechanism::Null);
+        put_rest(&mut output, &Mechanism::Null);
         assert_eq!(output, golden());
     }
 
@@ -96,7 +97,7 @@ mod tests {
         greeting[1..9].copy_from_slice(&[0xaa; 8]);
         greeting[32] = 1;
         assert_eq!(check_signature(&greeting), Ok(()));
-        assert_eq!(parse_rest(greeting[11..].try_into().unwrap(), Mechanism::Null), Ok(1));
+        assert_eq!(parse_rest(greeting[11..].try_into().unwrap(), &Mechanism::Null), Ok(1));
     }
 
     #[test]
@@ -104,11 +105,11 @@ mod tests {
         let mut greeting = golden();
         greeting[12..17].copy_from_slice(b"CURVE");
         let rest = greeting[11..].try_into().unwrap();
-        assert_eq!(parse_rest(rest, Mechanism::Null), Err(Fault::Mechanism("CURVE".into())));
+        assert_eq!(parse_rest(rest, &Mechanism::Null), Err(Fault::Mechanism("CURVE".into())));
         let mut greeting = golden();
         greeting[16] = b'X';
         let rest = greeting[11..].try_into().unwrap();
-        assert_eq!(parse_rest(rest, Mechanism::Null), Err(Fault::Mechanism("NULLX".into())));
+        assert_eq!(parse_rest(rest, &Mechanism::Null), Err(Fault::Mechanism("NULLX".into())));
     }
 
     #[test]

@@ -1,22 +1,30 @@
 //! From the first octet to READY: octets in, octets out, no socket and no clock.
 //!
 //! ```text
-//!   we: signature, major ──► Signature ──► Version ─┬─ 3.x: rest of greeting ──► Greeting ──► READY ──► Ready ──► Done
-//!                                                   └─ 2.0: type, identity ────► TypeOf2 ──► IdentityOf2 ──────► Done
+//!   we: signature, major ──► Signature ──► Version ─┬─ 3.x: rest of greeting ──► Greeting ──► Exchange ──► Done
+//!                                                   └─ 2.0: type, identity ────► TypeOf2 ──► IdentityOf2 ──► Done
 //! ```
 //!
-//! Both sides send as soon as they know the peer's generation and never wait for each other's READY, as libzmq does
-//! and RFC 37 requires towards 3.0.
+//! What is said between the greeting and READY is the mechanism's affair ([`crate::exchange`]); who the peer says that
+//! it is, is read here, the same way for all.
+
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::limits::IDENTITY_BYTES_MAX;
 
-use crate::command::{self, COMMAND_BYTES_MAX, Command};
+use crate::authority::{Credentials, Gate, Principal, Proof};
+use crate::command::{COMMAND_BYTES_MAX, split_prefixed};
+#[cfg(feature = "curve")]
+use crate::curve::{Fresh, Session};
+use crate::exchange::{Accepted, Exchange, Terms, admit};
 use crate::fault::Fault;
 use crate::frame::Head;
 use crate::greeting::{self, Generation};
 use crate::mechanism::Mechanism;
-use crate::socket_type::{SocketType, printable};
+use crate::metadata::{self, Metadata, check_domain, checked_identity};
+use crate::socket_type::SocketType;
 
 /// What we are in a handshake.
 #[derive(Clone, Debug)]
@@ -25,6 +33,8 @@ pub struct Local {
     pub socket_type: SocketType,
     /// Our identity, may be empty.
     pub identity: Bytes,
+    /// Where we belong (dev, test, prod), may be empty: the peer's must be the same.
+    pub domain: String,
     /// Our mechanism.
     pub mechanism: Mechanism,
 }
@@ -38,14 +48,19 @@ pub struct Peer {
     pub socket_type: SocketType,
     /// Its identity, may be empty; never starts with a zero octet.
     pub identity: Bytes,
+    /// Who it proved to be, and what was said of it; `None` where nobody asked.
+    pub principal: Option<Arc<Principal>>,
 }
 
 /// A handshake in progress.
-#[derive(Debug)]
 pub struct Handshake {
     local: Local,
+    metadata: Vec<u8>,
     state: State,
+    exchange: Option<Box<dyn Exchange>>,
+    gate: Option<Arc<dyn Gate>>,
     output: Vec<u8>,
+    accepted: Accepted,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +68,7 @@ enum State {
     Signature,
     Version,
     Greeting { major: u8 },
-    Ready { version: (u8, u8) },
+    Exchange { version: (u8, u8) },
     TypeOf2,
     IdentityOf2 { socket_type: SocketType },
     Done,
@@ -72,9 +87,38 @@ impl Peer {
 }
 
 impl Handshake {
-    /// Starts; the first output is ready at once.
+    /// Starts; the first output is ready at once. CURVE needs [`fresh`](Self::fresh) instead: without, it comes to
+    /// nothing when the greetings have been exchanged.
     pub fn new(local: Local) -> Self {
-        Self { local, state: State::Signature, output: greeting::OPENING.to_vec() }
+        let exchange = local.mechanism.exchange();
+        Self::start(local, exchange)
+    }
+
+    /// Starts with octets of chance, which CURVE needs and the others ignore.
+    #[cfg(feature = "curve")]
+    pub fn fresh(local: Local, fresh: Fresh) -> Self {
+        let exchange = local.mechanism.fresh_exchange(fresh);
+        Self::start(local, exchange)
+    }
+
+    /// Lets the gate decide about the peer. Without one every peer is let in that NULL or CURVE can do with, and
+    /// nobody over PLAIN.
+    #[must_use]
+    pub fn guarded_by(mut self, gate: Arc<dyn Gate>) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    fn start(local: Local, exchange: Option<Box<dyn Exchange>>) -> Self {
+        let (metadata, output) = (metadata::encode(&local), greeting::OPENING.to_vec());
+        let (state, accepted) = (State::Signature, Accepted::default());
+        Self { local, metadata, state, exchange, gate: None, output, accepted }
+    }
+
+    /// What protects the traffic from here on: `Some` once after a CURVE handshake is done.
+    #[cfg(feature = "curve")]
+    pub fn take_session(&mut self) -> Option<Session> {
+        self.accepted.session.take()
     }
 
     /// What is to be written to the peer, also after a fault (a refusal says why).
@@ -94,7 +138,7 @@ impl Handshake {
                 State::Signature => (self.on_signature(rest)?, None),
                 State::Version => (self.on_version(rest)?, None),
                 State::Greeting { major } => (self.on_greeting(rest, major)?, None),
-                State::Ready { version } => split(self.on_ready(rest, version)?),
+                State::Exchange { version } => self.on_command(rest, version)?,
                 State::TypeOf2 => (self.on_type_of_2(rest)?, None),
                 State::IdentityOf2 { socket_type } => split(self.on_identity_of_2(rest, socket_type)?),
                 State::Done => return Ok(None),
@@ -122,10 +166,11 @@ impl Handshake {
         let Some(&major) = input.first() else { return Ok(0) };
         match greeting::generation(major)? {
             Generation::Third => {
-                greeting::put_rest(&mut self.output, self.local.mechanism);
+                greeting::put_rest(&mut self.output, &self.local.mechanism);
                 self.state = State::Greeting { major };
             }
             Generation::Second if self.local.mechanism.accepts_version_2() => {
+                self.admit_version_2()?;
                 self.put_greeting_of_2();
                 self.state = State::TypeOf2;
             }
@@ -136,14 +181,16 @@ impl Handshake {
 
     fn on_greeting(&mut self, input: &[u8], major: u8) -> Result<usize, Fault> {
         let Some(rest) = input.first_chunk() else { return Ok(0) };
-        let minor = greeting::parse_rest(rest, self.local.mechanism)?;
-        command::put_ready(&mut self.output, self.local.socket_type.name().as_bytes(), &self.local.identity);
-        self.state = State::Ready { version: (major, minor) };
+        let minor = greeting::parse_rest(rest, &self.local.mechanism)?;
+        let exchange = self.exchange.as_mut().ok_or(Fault::Unexpected("CURVE without fresh octets"))?;
+        let (output, metadata) = (&mut self.output, &self.metadata[..]);
+        exchange.begin(&mut Terms { output, metadata, gate: self.gate.as_deref() })?;
+        self.state = State::Exchange { version: (major, minor) };
         Ok(greeting::REST_BYTES)
     }
 
-    fn on_ready(&mut self, input: &[u8], version: (u8, u8)) -> Result<Option<(usize, Peer)>, Fault> {
-        let Some(head) = Head::parse(input)? else { return Ok(None) };
+    fn on_command(&mut self, input: &[u8], version: (u8, u8)) -> Result<(usize, Option<Peer>), Fault> {
+        let Some(head) = Head::parse(input)? else { return Ok((0, None)) };
         if !head.command {
             return Err(Fault::Unexpected("message"));
         }
@@ -151,34 +198,34 @@ impl Handshake {
         if size > COMMAND_BYTES_MAX {
             return Err(Fault::CommandBytes(head.size));
         }
-        let Some(body) = input.get(head.length..head.length + size) else { return Ok(None) };
-        match Command::parse(body)? {
-            Command::Ready(metadata) => {
-                let peer = self.read_metadata(metadata, version).inspect_err(|fault| self.refuse(fault))?;
-                Ok(Some((head.length + size, peer)))
+        let Some(body) = input.get(head.length..head.length + size) else { return Ok((0, None)) };
+        let (name, data) =
+            split_prefixed(body).filter(|(name, _)| !name.is_empty()).ok_or(Fault::Command("unnamed"))?;
+        let exchange = self.exchange.as_mut().expect("the greeting is over only with an exchange");
+        let (output, metadata, gate) = (&mut self.output, &self.metadata[..], self.gate.as_deref());
+        let mut terms = Terms { output, metadata, gate };
+        let peer = match exchange.on_command(name, data, &mut terms)? {
+            None => None,
+            Some(metadata) => {
+                let read = introduced(&metadata, &self.local, exchange.principal(), gate);
+                let Metadata { socket_type, identity } =
+                    read.inspect_err(|fault| exchange.refuse(&fault.to_string(), terms.output))?;
+                self.accepted = exchange.accept(&mut terms);
+                Some(Peer { version, socket_type, identity, principal: self.accepted.principal.take() })
             }
-            Command::Error(reason) => Err(Fault::Refused(printable(reason))),
-            _ => Err(Fault::Unexpected("command")),
-        }
+        };
+        Ok((head.length + size, peer))
     }
 
-    fn read_metadata(&self, metadata: &[u8], version: (u8, u8)) -> Result<Peer, Fault> {
-        let (mut socket_type, mut identity) = (&b""[..], &b""[..]);
-        for property in command::properties(metadata) {
-            let (name, value) = property?;
-            if name.eq_ignore_ascii_case(b"Socket-Type") {
-                socket_type = value;
-            } else if name.eq_ignore_ascii_case(b"Identity") {
-                identity = value;
-            }
+    /// A peer of ZMTP 2.0 can show nothing and announce no domain.
+    fn admit_version_2(&mut self) -> Result<(), Fault> {
+        check_domain(b"", &self.local)?;
+        if let Some(gate) = self.gate.as_deref() {
+            // It does not know ERROR.
+            let mut terms = Terms { output: &mut Vec::new(), metadata: b"", gate: Some(gate) };
+            self.accepted.principal = Some(admit(&Credentials::Null, Proof::Nothing, &mut terms)?);
         }
-        let socket_type = self.local.socket_type.peer_named(socket_type)?;
-        Ok(Peer { version, socket_type, identity: checked_identity(identity)? })
-    }
-
-    /// Tells a 3.x peer why it is not wanted, where it can do something about it.
-    fn refuse(&mut self, fault: &Fault) {
-        command::put_error(&mut self.output, &fault.to_string());
+        Ok(())
     }
 
     fn put_greeting_of_2(&mut self) {
@@ -205,17 +252,34 @@ impl Handshake {
             return Err(Fault::Identity);
         }
         let Some(identity) = input.get(head.length..head.length + size) else { return Ok(None) };
-        let peer = Peer { version: (2, 0), socket_type, identity: checked_identity(identity)? };
+        let (identity, principal) = (checked_identity(identity)?, self.accepted.principal.take());
+        let peer = Peer { version: (2, 0), socket_type, identity, principal };
         Ok(Some((head.length + size, peer)))
     }
 }
 
-/// Identities that start with a zero octet are the ones that a ROUTER makes up (RFC 28).
-fn checked_identity(identity: &[u8]) -> Result<Bytes, Fault> {
-    if identity.len() > IDENTITY_BYTES_MAX || identity.first() == Some(&0) {
-        return Err(Fault::Identity);
+/// Reads what the peer says of itself, and whether it may be called so.
+fn introduced(
+    metadata: &[u8],
+    local: &Local,
+    principal: Option<&Principal>,
+    gate: Option<&dyn Gate>,
+) -> Result<Metadata, Fault> {
+    let metadata = metadata::read(metadata, local)?;
+    if let (Some(principal), Some(gate), false) = (principal, gate, metadata.identity.is_empty())
+        && !gate.may_be_called(&metadata.identity, &principal.proof)
+    {
+        return Err(Fault::IdentityTaken);
     }
-    Ok(Bytes::copy_from_slice(identity))
+    Ok(metadata)
+}
+
+impl fmt::Debug for Handshake {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { local, state, exchange, .. } = self;
+        let mut shown = formatter.debug_struct("Handshake");
+        shown.field("local", local).field("state", state).field("exchange", exchange).finish_non_exhaustive()
+    }
 }
 
 fn split(step: Option<(usize, Peer)>) -> (usize, Option<Peer>) {

@@ -1,9 +1,11 @@
 //! The handshake alone: octets in, octets out, every way to get it wrong.
 
 use super::*;
+use crate::command::{self, Command};
 
 fn local(socket_type: SocketType, identity: &'static [u8]) -> Local {
-    Local { socket_type, identity: Bytes::from_static(identity), mechanism: Mechanism::Null }
+    let identity = Bytes::from_static(identity);
+    Local { socket_type, identity, domain: String::new(), mechanism: Mechanism::Null }
 }
 
 fn router() -> Handshake {
@@ -17,8 +19,10 @@ fn greeting(minor: u8) -> Vec<u8> {
 }
 
 fn ready(socket_type: &[u8], identity: &[u8]) -> Vec<u8> {
-    let mut ready = Vec::new();
-    command::put_ready(&mut ready, socket_type, identity);
+    let (mut metadata, mut ready) = (Vec::new(), Vec::new());
+    command::put_property(&mut metadata, b"Socket-Type", socket_type);
+    command::put_property(&mut metadata, b"Identity", identity);
+    command::put(&mut ready, b"READY", &metadata);
     ready
 }
 
@@ -117,7 +121,8 @@ fn a_version_2_peer_is_answered_in_its_own_form() {
     let mut consumed = 0;
     let peer = handshake.feed(stream, &mut consumed).unwrap().unwrap();
     assert_eq!(handshake.take_output(), b"\x06\0\x02us");
-    assert_eq!(peer, Peer { version: (2, 0), socket_type: SocketType::Request, identity: Bytes::new() });
+    let (socket_type, identity) = (SocketType::Request, Bytes::new());
+    assert_eq!(peer, Peer { version: (2, 0), socket_type, identity, principal: None });
     assert!(!peer.understands_ping() && !peer.sends_commands());
     assert_eq!(consumed, 14);
 }

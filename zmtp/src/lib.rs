@@ -31,14 +31,22 @@
 //! [`Outbox`]. It is all that is left without the feature `tokio`, which is on by default.
 
 // The wire.
+mod authority;
 mod command;
+#[cfg(feature = "curve")]
+pub mod curve;
 mod decoder;
+mod exchange;
 mod fault;
 mod frame;
 mod greeting;
 mod handshake;
+mod large;
 mod mechanism;
+mod metadata;
 mod outbox;
+mod plain;
+mod public_key;
 mod socket_type;
 
 // The sockets.
@@ -83,12 +91,18 @@ mod stream;
 #[cfg(feature = "tokio")]
 mod writer;
 
+pub use authority::{
+    Admission, Applicant, Authority, Credentials, Decision, Gate, Principal, Proof, Refusal, same_secret,
+};
 pub use command::{Command, put_ping, put_pong};
 pub use decoder::{Decoder, Sink};
 pub use fault::{Fault, FaultKind};
 pub use handshake::{Handshake, Local, Peer};
 pub use mechanism::Mechanism;
+pub use metadata::DOMAIN_BYTES_MAX;
 pub use outbox::{Cursor, Outbox};
+pub use plain::{LOGIN_BYTES_MAX, Login, LoginError};
+pub use public_key::{KEY_BYTES, KEY_CHARACTERS, KeyError, PublicKey};
 pub use socket_type::SocketType;
 
 #[cfg(feature = "tokio")]

@@ -18,7 +18,8 @@ pub(crate) async fn negotiate(
     socket_type: SocketType,
     options: &Options,
 ) -> Result<(Peer, Vec<u8>), End> {
-    let local = Local { socket_type, identity: options.identity.clone(), mechanism: options.mechanism };
+    let (identity, domain, mechanism) = (options.identity.clone(), options.domain.clone(), options.mechanism.clone());
+    let local = Local { socket_type, identity, domain, mechanism };
     let done = tokio::time::timeout(options.handshake_timeout, converse(stream, Handshake::new(local)));
     done.await.unwrap_or(Err(End::Fault(Fault::HandshakeTimeout)))
 }

@@ -25,6 +25,9 @@ pub struct Options {
     pub reconnect: Backoff,
     /// How peers prove who they are.
     pub mechanism: Mechanism,
+    /// Where this socket belongs, such as `dev`, `test` or `prod`; empty for nowhere, and up to 255 bytes. Sockets of
+    /// different domains do not talk, nor does one that has a domain with one that has none.
+    pub domain: String,
 }
 
 /// PING and PONG (ZMTP 3.1). A peer that dies without a word is noticed after `interval + timeout` at the latest.
@@ -86,6 +89,7 @@ impl Default for Options {
             linger: Duration::from_secs(1),
             reconnect: Backoff::default(),
             mechanism: Mechanism::Null,
+            domain: String::new(),
         }
     }
 }

@@ -145,6 +145,22 @@ impl Outbox {
         cursor.octets == self.octets.len() && cursor.large == self.large.len()
     }
 
+    /// The frame at the cursor, which stands between two frames, and moves past it; `None` at the end.
+    #[cfg(feature = "curve")]
+    pub(crate) fn next_frame(&self, cursor: &mut Cursor) -> Option<(Head, &[u8])> {
+        let head = Head::parse(self.octets.get(cursor.octets..)?).ok()??;
+        let size = usize::try_from(head.size).ok()?;
+        let start = cursor.octets + head.length;
+        if size > SMALL_FRAME_BYTES {
+            let body = &self.large.get(cursor.large)?.body;
+            *cursor = Cursor { octets: start, large: cursor.large + 1, of_large: 0 };
+            return Some((head, body));
+        }
+        let body = self.octets.get(start..start + size)?;
+        cursor.octets = start + size;
+        Some((head, body))
+    }
+
     /// What must be written again on another connection: everything from the first message of which not every octet
     /// was written.
     pub fn unsent(&self, cursor: &Cursor) -> Self {

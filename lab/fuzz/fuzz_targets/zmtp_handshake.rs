@@ -28,7 +28,8 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn shake(socket_type: SocketType, stream: &[u8], cut: usize) -> Course {
-    let local = Local { socket_type, identity: Bytes::from_static(b"me"), mechanism: Mechanism::Null };
+    let (identity, domain) = (Bytes::from_static(b"me"), String::new());
+    let local = Local { socket_type, identity, domain, mechanism: Mechanism::Null };
     let mut handshake = Handshake::new(local);
     let (mut said, mut waiting, mut total) = (handshake.take_output(), Vec::new(), 0);
     for piece in stream.chunks(cut) {
