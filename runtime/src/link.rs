@@ -81,7 +81,7 @@ impl Link {
             () = dealer.recv(&mut self.events) => {}
             () = tokio::time::sleep(CLOGGED_PAUSE), if clogged => self.flush(),
         }
-        heard.extend(self.events.drain(..).map(Heard::from));
+        heard.extend(self.events.drain(..).filter_map(|event| hear(event, &self.endpoint)));
     }
 
     /// Appends what is ready without waiting for anything.
@@ -120,12 +120,15 @@ impl Link {
     }
 }
 
-impl From<Event> for Heard {
-    fn from(event: Event) -> Self {
-        match event {
-            Event::Connected { .. } => Self::Connected,
-            Event::Message { frames, .. } => Self::Message(frames),
-            Event::Disconnected { .. } => Self::Disconnected,
+/// A refusal changes nothing for a machine: its own timers know that nobody answers. A person wants to read why.
+fn hear(event: Event, endpoint: &Endpoint) -> Option<Heard> {
+    match event {
+        Event::Connected { .. } => Some(Heard::Connected),
+        Event::Message { frames, .. } => Some(Heard::Message(frames)),
+        Event::Disconnected { .. } => Some(Heard::Disconnected),
+        Event::Refused { fault, .. } => {
+            tracing::warn!(%endpoint, %fault, "no connection");
+            None
         }
     }
 }

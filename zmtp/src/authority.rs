@@ -69,7 +69,7 @@ pub enum Refusal {
 }
 
 /// What a peer has proved to be. It holds as long as its connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Proof {
     /// Nothing: NULL.
     Nothing,

@@ -21,9 +21,9 @@ use tokio::time::{Instant, Sleep};
 
 use crate::command;
 use crate::fault::Fault;
-use crate::handshake::Peer;
 use crate::link::{Link, Shared};
 use crate::liveness::{Demand, Liveness};
+use crate::negotiate::Established;
 use crate::outbox::Outbox;
 use crate::outlet::Closing;
 use crate::reader::{Pause, Reader, Surroundings};
@@ -62,19 +62,21 @@ pub(crate) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    /// `rest`: what came together with the end of the handshake.
+    /// The life of a connection after its handshake.
     pub(crate) fn new(
         stream: Stream,
         id: PeerId,
-        peer: &Peer,
-        rest: Vec<u8>,
+        established: Established,
         link: &'a Arc<Link>,
         shared: &'a Shared,
     ) -> Self {
+        let Established { peer, rest, session } = established;
         let heartbeat = shared.options.heartbeat.filter(|_| peer.understands_ping());
-        let reader = Reader::new(id, peer, rest, link, shared);
+        let session = session.map(|session| session.split(shared.options.limits.message_bytes_max));
+        let (inbound, outbound) = session.unzip();
+        let reader = Reader::new(id, &peer, rest, inbound, link, shared);
         let liveness = Liveness::new(heartbeat, Instant::now());
-        let (writer, linger_until, release_at, active, alarm) = (Writer::new(), None, None, true, None);
+        let (writer, linger_until, release_at, active, alarm) = (Writer::new(outbound, shared), None, None, true, None);
         Self { stream, link, shared, reader, writer, liveness, linger_until, release_at, active, alarm }
     }
 

@@ -17,9 +17,9 @@ use crate::connection::{Connection, End};
 use crate::endpoint::{Endpoint, Target};
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::handshake::Peer;
+use crate::inlet::Batch;
 use crate::link::{Link, Member, Shared};
-use crate::negotiate::negotiate;
+use crate::negotiate::{Established, negotiate};
 use crate::options::Options;
 use crate::outlet::{Closing, Unsent};
 use crate::router::Counts;
@@ -32,7 +32,8 @@ use crate::stream::Stream;
 /// whole; one that was wholly written is not, whether or not the peer read it.
 ///
 /// A peer that refuses us with an ERROR command is asked again only after the longest delay: RFC 37 forbids to come
-/// back with the same credentials, and a server that was restarted with others shall still be found.
+/// back with the same credentials, and a server that was restarted with others shall still be found. The same goes for
+/// every refusal that a second attempt would meet again. [`Event::Refused`] tells the reason.
 ///
 /// Dropping it closes the connection at once; [`close`](Self::close) lets queued messages leave first.
 #[derive(Debug)]
@@ -123,13 +124,19 @@ struct Keeper {
 impl Keeper {
     async fn run(self) {
         let backoff = self.shared.options.reconnect;
-        let mut failures = 0;
-        for number in 1.. {
+        let (mut failures, mut told) = (0, None);
+        for id in (1..).map(PeerId) {
             let started = Instant::now();
-            let Some(opened) = self.unless_closed(self.open(PeerId(number))).await else { return };
+            let Some(opened) = self.unless_closed(self.open(id)).await else { return };
             let end = match opened {
-                Ok(connection) => self.live(connection).await,
-                Err(end) => end,
+                Ok(connection) => {
+                    told = None;
+                    self.live(connection).await
+                }
+                Err(end) => {
+                    self.tell(id, &end, &mut told);
+                    end
+                }
             };
             if let End::Fault(fault) = &end {
                 self.shared.counters.count_fault(fault);
@@ -142,11 +149,23 @@ impl Keeper {
                 failures = 0;
             }
             let delay = match end {
-                End::Fault(Fault::Refused(_)) => backoff.max,
+                End::Fault(fault) if fault.is_lasting() => backoff.max,
                 _ => backoff.delay(failures, fastrand::f64()),
             };
             failures = failures.saturating_add(1);
             let Some(()) = self.unless_closed(tokio::time::sleep(delay)).await else { return };
+        }
+    }
+
+    /// Tells the owner why an attempt was refused, unless it knows: an owner that does not listen for a while finds one
+    /// event and not one an attempt.
+    fn tell(&self, peer: PeerId, end: &End, told: &mut Option<Fault>) {
+        if let End::Fault(fault) = end
+            && told.as_ref() != Some(fault)
+        {
+            *told = Some(fault.clone());
+            let event = Event::Refused { peer, fault: fault.clone() };
+            self.shared.deliver(&self.link, &mut Batch { events: vec![event], bytes: 0 });
         }
     }
 
@@ -160,22 +179,26 @@ impl Keeper {
         tokio::select! { biased; () = needless => None, done = work => Some(done) }
     }
 
-    async fn open(&self, id: PeerId) -> Result<(PeerId, Stream, Peer, Vec<u8>), End> {
+    async fn open(&self, id: PeerId) -> Result<(PeerId, Stream, Established), End> {
         let opened = tokio::time::timeout(self.shared.options.handshake_timeout, dial(&self.endpoint)).await;
         let Ok(Ok(mut stream)) = opened else {
             self.shared.counters.failed.fetch_add(1, Relaxed);
             return Err(End::Closed);
         };
         self.shared.counters.accepted.fetch_add(1, Relaxed);
-        let (peer, rest) = negotiate(&mut stream, SocketType::Dealer, &self.shared.options).await?;
+        let established =
+            negotiate(&mut stream, SocketType::Dealer, id, &self.shared).await.map_err(|end| match end {
+                End::Closed => End::Fault(Fault::HandshakeClosed),
+                end => end,
+            })?;
         self.shared.counters.established.fetch_add(1, Relaxed);
-        Ok((id, stream, peer, rest))
+        Ok((id, stream, established))
     }
 
     /// One connection, from handshake to end. What it did not write goes back to the queue.
-    async fn live(&self, (id, stream, peer, rest): (PeerId, Stream, Peer, Vec<u8>)) -> End {
-        let _member = Member::join(&self.shared, &self.link, id, peer.identity.clone());
-        let mut connection = Connection::new(stream, id, &peer, rest, &self.link, &self.shared);
+    async fn live(&self, (id, stream, established): (PeerId, Stream, Established)) -> End {
+        let _member = Member::join(&self.shared, &self.link, id, &established.peer);
+        let mut connection = Connection::new(stream, id, established, &self.link, &self.shared);
         let end = connection.run().await;
         if end == End::Flushed {
             connection.part().await;

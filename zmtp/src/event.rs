@@ -1,7 +1,12 @@
 //! What a socket tells its owner.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use protocol::{Frames, PeerId};
+
+use crate::authority::Principal;
+use crate::fault::Fault;
 
 /// Something that happened on a socket with many peers.
 #[derive(Debug)]
@@ -12,6 +17,9 @@ pub enum Event {
         peer: PeerId,
         /// The ROUTER routing identity that the peer chose, or empty.
         identity: Bytes,
+        /// Who the peer proved to be, and what the authority said about it; `None` where nobody asked. A CURVE client
+        /// finds the server's key here.
+        principal: Option<Arc<Principal>>,
     },
     /// A whole message.
     Message {
@@ -25,13 +33,24 @@ pub enum Event {
         /// Who left.
         peer: PeerId,
     },
+    /// An attempt to connect came as far as the peer and was refused there, or we refused the peer. Only a connecting
+    /// socket says this, and the same reason only once until there is another, or a connection. It goes on trying.
+    Refused {
+        /// The attempt's number.
+        peer: PeerId,
+        /// The reason.
+        fault: Fault,
+    },
 }
 
 impl Event {
     /// Whose event it is.
     pub fn peer(&self) -> PeerId {
         match self {
-            Self::Connected { peer, .. } | Self::Message { peer, .. } | Self::Disconnected { peer } => *peer,
+            Self::Connected { peer, .. }
+            | Self::Message { peer, .. }
+            | Self::Disconnected { peer }
+            | Self::Refused { peer, .. } => *peer,
         }
     }
 }

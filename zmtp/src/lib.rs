@@ -57,11 +57,17 @@ mod connection;
 #[cfg(feature = "tokio")]
 mod dealer;
 #[cfg(feature = "tokio")]
+mod door;
+#[cfg(feature = "tokio")]
 mod endpoint;
 #[cfg(feature = "tokio")]
 mod event;
 #[cfg(feature = "tokio")]
 mod half_open;
+#[cfg(feature = "tokio")]
+mod identities;
+#[cfg(feature = "tokio")]
+mod incoming;
 #[cfg(feature = "tokio")]
 mod inlet;
 #[cfg(feature = "tokio")]
@@ -84,6 +90,8 @@ mod reader;
 mod reception;
 #[cfg(feature = "tokio")]
 mod router;
+#[cfg(feature = "tokio")]
+mod sealing;
 #[cfg(feature = "tokio")]
 mod stats;
 #[cfg(feature = "tokio")]

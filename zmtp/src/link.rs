@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use protocol::PeerId;
+use tokio::time::Instant;
 
 use crate::budget::{Budget, Charge};
+use crate::curve::Cookies;
 use crate::event::Event;
+use crate::handshake::Peer;
+use crate::identities::Identities;
 use crate::inlet::{Batch, Inlet, Line, Spares};
 use crate::options::Options;
 use crate::outlet::Outlet;
+use crate::public_key::KEY_BYTES;
 use crate::stats::{Counters, Slot};
 
 /// The two directions between one connection and the owner.
@@ -30,6 +35,10 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) inbound: Arc<Budget>,
     outbound: Arc<Budget>,
+    /// The keys of CURVE's cookies, which a server's handshakes share, and when the first of them was made.
+    pub(crate) cookies: Arc<Cookies>,
+    born: Instant,
+    pub(crate) identities: Identities,
     /// The owner has gone; nobody takes anything from the line any more.
     pub(crate) abandoned: AtomicBool,
 }
@@ -48,7 +57,23 @@ impl Shared {
         let outbound = Budget::new(options.limits.outbound_bytes_max);
         let (line, spares, counters) = (Line::default(), Spares::default(), Arc::default());
         let abandoned = AtomicBool::new(false);
-        Arc::new(Self { options, line, spares, counters, inbound, outbound, abandoned })
+        let (cookies, born) = (Arc::new(Cookies::default()), Instant::now());
+        let identities = Identities::new(options.limits.identities_max);
+        Arc::new(Self { options, line, spares, counters, inbound, outbound, cookies, born, identities, abandoned })
+    }
+
+    /// Changes the keys of the cookies when it is time; to be called before each step of a handshake.
+    pub(crate) fn turn_cookies(&self) -> Result<(), getrandom::Error> {
+        let now = protocol::Instant::ZERO + self.born.elapsed();
+        self.cookies.turn(now, || {
+            let mut key = [0; KEY_BYTES];
+            getrandom::fill(&mut key).map(|()| key)
+        })
+    }
+
+    /// An account for memory on its way to a peer that its queue does not count.
+    pub(crate) fn outbound_charge(&self) -> Charge {
+        Charge::new(Arc::clone(&self.outbound))
     }
 
     pub(crate) fn link(&self, slot: Option<Slot>) -> Arc<Link> {
@@ -77,9 +102,10 @@ impl Shared {
 }
 
 impl<'a> Member<'a> {
-    pub(crate) fn join(shared: &'a Shared, link: &'a Arc<Link>, peer: PeerId, identity: bytes::Bytes) -> Self {
-        let member = Self { shared, link, peer };
-        member.announce(Event::Connected { peer, identity });
+    pub(crate) fn join(shared: &'a Shared, link: &'a Arc<Link>, id: PeerId, peer: &Peer) -> Self {
+        let member = Self { shared, link, peer: id };
+        let (identity, principal) = (peer.identity.clone(), peer.principal.clone());
+        member.announce(Event::Connected { peer: id, identity, principal });
         member
     }
 

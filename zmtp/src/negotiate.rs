@@ -1,33 +1,49 @@
 //! The handshake over a stream, in limited time.
 
+use std::sync::Arc;
+
+use protocol::PeerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::connection::End;
+use crate::curve::Session;
+use crate::door;
 use crate::fault::Fault;
-use crate::handshake::{Handshake, Local, Peer};
-use crate::options::Options;
+use crate::handshake::{Handshake, Peer};
+use crate::link::Shared;
 use crate::socket_type::SocketType;
 use crate::stream::Stream;
 
-/// Octets read at once. READY has at most some kilobytes, and the buffer grows with what comes.
+/// Octets read at once. A handshake's commands have at most some kilobytes, and the buffer grows with what comes.
 const READ_BYTES: usize = 512;
 
-/// Shakes hands as a `socket_type`; returns the peer and what came after its READY.
+/// What a handshake left behind.
+#[derive(Debug)]
+pub(crate) struct Established {
+    pub(crate) peer: Peer,
+    /// What came after the peer's last word of the handshake.
+    pub(crate) rest: Vec<u8>,
+    /// What protects the traffic, if something does.
+    pub(crate) session: Option<Session>,
+}
+
+/// Shakes hands as a `socket_type` over connection `id`.
 pub(crate) async fn negotiate(
     stream: &mut Stream,
     socket_type: SocketType,
-    options: &Options,
-) -> Result<(Peer, Vec<u8>), End> {
-    let (identity, domain, mechanism) = (options.identity.clone(), options.domain.clone(), options.mechanism.clone());
-    let local = Local { socket_type, identity, domain, mechanism };
-    let done = tokio::time::timeout(options.handshake_timeout, converse(stream, Handshake::new(local)));
+    id: PeerId,
+    shared: &Arc<Shared>,
+) -> Result<Established, End> {
+    let handshake = door::handshake(shared, socket_type, id.0, stream.peer_address()).map_err(|_| End::Closed)?;
+    let done = tokio::time::timeout(shared.options.handshake_timeout, converse(stream, handshake, shared));
     done.await.unwrap_or(Err(End::Fault(Fault::HandshakeTimeout)))
 }
 
-async fn converse(stream: &mut Stream, mut handshake: Handshake) -> Result<(Peer, Vec<u8>), End> {
+async fn converse(stream: &mut Stream, mut handshake: Handshake, shared: &Shared) -> Result<Established, End> {
     let mut input = Vec::new();
     loop {
         let mut consumed = 0;
+        shared.turn_cookies().map_err(|_| End::Closed)?;
         let step = handshake.feed(&input, &mut consumed);
         let output = handshake.take_output();
         if !output.is_empty() {
@@ -37,13 +53,33 @@ async fn converse(stream: &mut Stream, mut handshake: Handshake) -> Result<(Peer
             }
         }
         input.drain(..consumed);
-        if let Some(peer) = step.map_err(End::Fault)? {
-            return Ok((peer, input));
+        match step {
+            Ok(None) => {}
+            Ok(Some(peer)) => return Ok(Established { peer, rest: input, session: handshake.take_session() }),
+            Err(fault) => {
+                if !output.is_empty() {
+                    let linger = shared.options.linger;
+                    // Late or not, there is nothing more to say.
+                    let _ = tokio::time::timeout(linger, leave(stream)).await;
+                }
+                return Err(End::Fault(fault));
+            }
         }
         input.reserve(READ_BYTES);
         match stream.read_buf(&mut input).await {
             Ok(received) if received > 0 => {}
             _ => return Err(End::Closed),
+        }
+    }
+}
+
+/// Lets a last word arrive: a socket closed with octets unread would reset the connection, and the reset would overtake
+/// the word. The peer keeps its place among the half-open meanwhile.
+async fn leave(stream: &mut Stream) {
+    let mut dropped = Vec::with_capacity(READ_BYTES);
+    if stream.shutdown().await.is_ok() {
+        while matches!(stream.read_buf(&mut dropped).await, Ok(received) if received > 0) {
+            dropped.clear();
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::limits::{FRAMES_PER_MESSAGE_MAX, MESSAGE_BYTES_MAX};
 
+use crate::authority::Authority;
 use crate::mechanism::Mechanism;
 
 /// Settings of one socket.
@@ -28,6 +29,9 @@ pub struct Options {
     /// Where this socket belongs, such as `dev`, `test` or `prod`; empty for nowhere, and up to 255 bytes. Sockets of
     /// different domains do not talk, nor does one that has a domain with one that has none.
     pub domain: String,
+    /// Who decides about the peers of a socket that asks them who they are: the server of PLAIN or CURVE, and over NULL
+    /// the one that listens. Without it, NULL and CURVE let everybody in, and PLAIN nobody.
+    pub authority: Option<Authority>,
 }
 
 /// PING and PONG (ZMTP 3.1). A peer that dies without a word is noticed after `interval + timeout` at the latest.
@@ -77,6 +81,8 @@ pub struct Limits {
     pub half_open_max: usize,
     /// Connections of one address in their handshake; past it the oldest of them is closed.
     pub half_open_per_address_max: usize,
+    /// Identities of which is remembered whose they are, where peers prove who they are.
+    pub identities_max: usize,
 }
 
 impl Default for Options {
@@ -90,6 +96,7 @@ impl Default for Options {
             reconnect: Backoff::default(),
             mechanism: Mechanism::Null,
             domain: String::new(),
+            authority: None,
         }
     }
 }
@@ -121,6 +128,7 @@ impl Default for Limits {
             connections_max: 65_536,
             half_open_max: 4096,
             half_open_per_address_max: 1024,
+            identities_max: 65_536,
         }
     }
 }

@@ -17,10 +17,12 @@ use tokio::time::Instant;
 use crate::budget::{Charge, FREE_BYTES};
 use crate::command::COMMAND_BYTES_MAX;
 use crate::connection::End;
-use crate::decoder::{Decoder, SMALL_FRAME_BYTES, Sink};
+use crate::curve::Inbound;
+use crate::decoder::{Decoder, SMALL_FRAME_BYTES};
 use crate::fault::Fault;
 use crate::frame::HEAD_BYTES_MAX;
 use crate::handshake::Peer;
+use crate::incoming::Incoming;
 use crate::inlet::{Allowance, Batch, Spares};
 use crate::intake::{CONTROL_BYTES_MAX, Intake};
 use crate::link::{Link, Shared};
@@ -45,11 +47,7 @@ pub(crate) struct Reader<'a> {
     peer: PeerId,
     link: &'a Arc<Link>,
     shared: &'a Shared,
-    decoder: Decoder,
-    /// What was read and not decoded.
-    rest: Vec<u8>,
-    /// `rest` may hold whole frames: decoding stopped because the batch was full.
-    undecoded: bool,
+    incoming: Incoming,
     batch: Batch,
     charge: Charge,
     pause: Pause,
@@ -76,12 +74,19 @@ pub(crate) struct Surroundings<'a> {
 
 impl<'a> Reader<'a> {
     /// `rest`: what came together with the end of the handshake.
-    pub(crate) fn new(id: PeerId, peer: &Peer, rest: Vec<u8>, link: &'a Arc<Link>, shared: &'a Shared) -> Self {
+    pub(crate) fn new(
+        id: PeerId,
+        peer: &Peer,
+        rest: Vec<u8>,
+        inbound: Option<Inbound>,
+        link: &'a Arc<Link>,
+        shared: &'a Shared,
+    ) -> Self {
         let limits = &shared.options.limits;
         let decoder = Decoder::new(limits.message_bytes_max, limits.frames_max, peer.sends_commands());
         let charge = Charge::new(Arc::clone(&shared.inbound));
-        let (undecoded, batch, pause) = (!rest.is_empty(), Batch::default(), Pause::None);
-        Self { peer: id, link, shared, decoder, rest, undecoded, batch, charge, pause }
+        let (incoming, batch, pause) = (Incoming::new(decoder, inbound, rest), Batch::default(), Pause::None);
+        Self { peer: id, link, shared, incoming, batch, charge, pause }
     }
 
     pub(crate) fn pause(&self) -> Pause {
@@ -104,20 +109,19 @@ impl<'a> Reader<'a> {
         let Surroundings { stream, control, liveness, discard } = around;
         let (messages, ttl, batch) = (0, None, &mut self.batch);
         let mut intake = Intake { peer: self.peer, allowance, batch, control, discard, messages, ttl };
-        let decoder = &mut self.decoder;
-        let received = if self.undecoded {
-            let rest = std::mem::take(&mut self.rest);
-            decode(decoder, &rest, &mut self.rest, &mut intake).map_err(End::Fault)?;
+        let incoming = &mut self.incoming;
+        let received = if incoming.is_waiting() {
+            incoming.resume(&mut intake).map_err(End::Fault)?;
             0
         } else {
-            let received = match decoder.large_room() {
+            let received = match incoming.large_room() {
                 Some(mut room) => {
                     let received = ready!(pin!(stream.read_buf(&mut room)).poll(context)).map_err(closed)?;
-                    decoder.decode(&[], &mut intake).map_err(End::Fault)?;
+                    incoming.on_large(&mut intake).map_err(End::Fault)?;
                     received
                 }
                 None => {
-                    let through = Through { stream, decoder, rest: &mut self.rest, spares: &self.shared.spares };
+                    let through = Through { stream, incoming, spares: &self.shared.spares };
                     ready!(through.poll(context, if thrifty { THRIFTY_READ_BYTES } else { READ_BYTES }, &mut intake))?
                 }
             };
@@ -130,7 +134,6 @@ impl<'a> Reader<'a> {
         if let Some(ttl) = intake.ttl {
             liveness.on_peer_ttl(ttl);
         }
-        self.undecoded = intake.is_full();
         let messages = intake.messages;
         self.hand_over(received, messages);
         self.account().map_err(End::Fault)?;
@@ -170,7 +173,7 @@ impl<'a> Reader<'a> {
 
     /// Counts what is held for an unfinished message; past the peer's share it loses its connection.
     fn account(&mut self) -> Result<(), Fault> {
-        let held = self.decoder.held_bytes() + self.rest.capacity();
+        let held = self.incoming.held_bytes();
         if !self.charge.allows(held) {
             return Err(Fault::Memory);
         }
@@ -182,8 +185,7 @@ impl<'a> Reader<'a> {
 /// What a read through the thread's scratch buffer touches.
 struct Through<'a> {
     stream: &'a mut Stream,
-    decoder: &'a mut Decoder,
-    rest: &'a mut Vec<u8>,
+    incoming: &'a mut Incoming,
     spares: &'a Spares,
 }
 
@@ -191,31 +193,20 @@ impl Through<'_> {
     /// Reads once, up to `bytes_max`, and decodes; the number of octets read, zero at the end of the stream.
     fn poll(self, context: &mut Context<'_>, bytes_max: usize, intake: &mut Intake<'_>) -> Poll<Result<usize, End>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let (front, back) = scratch.split_at_mut(self.rest.len());
-            front.copy_from_slice(self.rest);
+            let rest = self.incoming.rest().len();
+            let (front, back) = scratch.split_at_mut(rest);
+            front.copy_from_slice(self.incoming.rest());
             let mut into = ReadBuf::new(back.get_mut(..bytes_max).expect("the scratch has room for a rest and a read"));
             ready!(Pin::new(self.stream).poll_read(context, &mut into)).map_err(closed)?;
             let received = into.filled().len();
             if received >= LARGE_BATCH_BYTES && intake.batch.events.capacity() < LARGE_BATCH_EVENTS {
                 intake.batch.events = self.spares.take();
             }
-            let input = scratch.get(..self.rest.len() + received).unwrap_or_default();
-            decode(self.decoder, input, self.rest, intake).map_err(End::Fault)?;
+            let input = scratch.get_mut(..rest + received).unwrap_or_default();
+            self.incoming.take(input, intake).map_err(End::Fault)?;
             Poll::Ready(Ok(received))
         })
     }
-}
-
-/// Decodes `input` and leaves what is not done with in `rest`.
-fn decode(decoder: &mut Decoder, input: &[u8], rest: &mut Vec<u8>, intake: &mut Intake<'_>) -> Result<(), Fault> {
-    let done = decoder.decode(input, intake)?;
-    rest.clear();
-    let remainder = input.get(done..).unwrap_or_default();
-    if remainder.is_empty() {
-        rest.shrink_to(0);
-    }
-    rest.extend_from_slice(remainder);
-    Ok(())
 }
 
 fn closed(_: io::Error) -> End {

@@ -53,22 +53,22 @@ impl Reception {
 }
 
 /// A connection's whole life.
-async fn serve(mut stream: Stream, pass: Pass, id: PeerId, link: &Arc<Link>, shared: &Shared) -> End {
+async fn serve(mut stream: Stream, pass: Pass, id: PeerId, link: &Arc<Link>, shared: &Arc<Shared>) -> End {
     let outcome = tokio::select! {
-        outcome = negotiate(&mut stream, SocketType::Router, &shared.options) => outcome,
+        outcome = negotiate(&mut stream, SocketType::Router, id, shared) => outcome,
         () = pass.evicted() => Err(End::Asked),
     };
     drop(pass);
-    let (peer, rest) = match outcome {
+    let established = match outcome {
         Ok(established) => established,
         Err(end) => return end,
     };
     shared.counters.established.fetch_add(1, Relaxed);
-    let member = Member::join(shared, link, id, peer.identity.clone());
+    let member = Member::join(shared, link, id, &established.peer);
     if shared.is_abandoned() {
         link.outlet.close(Closing::Now);
     }
-    let mut connection = Connection::new(stream, id, &peer, rest, link, shared);
+    let mut connection = Connection::new(stream, id, established, link, shared);
     let end = connection.run().await;
     drop(member);
     if end == End::Flushed {

@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::authority::Principal;
 use crate::endpoint::Endpoint;
 use crate::event::Event;
 use crate::half_open::HalfOpen;
@@ -45,6 +46,7 @@ pub struct Router {
 struct Peer {
     link: Arc<Link>,
     identity: Bytes,
+    principal: Option<Arc<Principal>>,
     dismissed: bool,
 }
 
@@ -176,8 +178,9 @@ impl Router {
     fn take(&mut self, link: Arc<Link>, events: &mut Vec<Event>) {
         let start = events.len();
         self.shared.collect(&link, events);
-        if let Some(Event::Connected { peer, identity }) = events.get(start) {
-            self.on_connected(*peer, identity.clone(), link);
+        if let Some(Event::Connected { peer, identity, principal }) = events.get(start) {
+            let principal = principal.clone();
+            self.on_connected(*peer, Peer { link, identity: identity.clone(), principal, dismissed: false });
         }
         let Some(peer) = events.last().filter(|_| events.len() > start).map(Event::peer) else { return };
         if self.peers.get(&peer).is_some_and(|peer| peer.dismissed) {
@@ -193,15 +196,24 @@ impl Router {
     }
 
     /// The newest connection of an identity wins: the old one may be a corpse that nobody has noticed yet.
-    fn on_connected(&mut self, peer: PeerId, identity: Bytes, link: Arc<Link>) {
-        if !identity.is_empty()
-            && let Some(older) = self.identities.insert(identity.clone(), peer)
-            && let Some(older) = self.peers.get(&older)
+    ///
+    /// Not so when the old one proved to be somebody else. The handshake refuses that already, unless it has forgotten
+    /// whose the identity is; then the new one has none here.
+    fn on_connected(&mut self, id: PeerId, mut peer: Peer) {
+        let older = self.identities.get(&peer.identity).and_then(|older| self.peers.get(older));
+        if let Some(older) = older
+            && !older.is_also(&peer)
         {
+            peer.link.outlet.close(Closing::Now);
+            peer.identity = Bytes::new();
+        } else if let Some(older) = older {
             self.counts.replaced += 1;
             older.link.outlet.close(Closing::Now);
         }
-        self.peers.insert(peer, Peer { link, identity, dismissed: false });
+        if !peer.identity.is_empty() {
+            self.identities.insert(peer.identity.clone(), id);
+        }
+        self.peers.insert(id, peer);
     }
 
     /// By number, not by identity: a late end must not take the successor along.
@@ -229,6 +241,14 @@ impl Router {
 impl Drop for Router {
     fn drop(&mut self) {
         self.stop(Closing::Now);
+    }
+}
+
+impl Peer {
+    /// Whether both proved to be the same.
+    fn is_also(&self, other: &Self) -> bool {
+        let proof = |peer: &Self| peer.principal.as_ref().map(|principal| principal.proof.clone());
+        proof(self) == proof(other)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A connected stream of octets, whatever carries it.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -42,6 +43,16 @@ impl From<TcpStream> for Stream {
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
         Self::Ipc(stream)
+    }
+}
+
+impl Stream {
+    /// The address of the peer; `None` for a local socket, and for a connection that is gone.
+    pub(crate) fn peer_address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().map(|peer| peer.ip().to_canonical()),
+            Self::Ipc(_) => None,
+        }
     }
 }
 

@@ -9,10 +9,13 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use crate::connection::End;
+use crate::curve::Outbound;
+use crate::fault::Fault;
 use crate::link::{Link, Shared};
 use crate::liveness::Liveness;
 use crate::outbox::{Cursor, Outbox};
 use crate::outlet::Closing;
+use crate::sealing::Sealing;
 use crate::stream::Stream;
 
 /// Parts of one vectored write.
@@ -23,7 +26,7 @@ pub(crate) struct Writer {
     /// What is being written, up to `cursor`.
     flight: Outbox,
     cursor: Cursor,
-    /// All of `flight` was written.
+    /// All of `flight` was written; where there is encryption, all of it was encrypted.
     landed: bool,
     /// Commands; they go between two flights.
     pub(crate) control: Vec<u8>,
@@ -33,11 +36,14 @@ pub(crate) struct Writer {
     /// Something was written since somebody last asked.
     pub(crate) wrote: bool,
     pub(crate) closing: Closing,
+    sealing: Option<Sealing>,
 }
 
 impl Writer {
-    pub(crate) fn new() -> Self {
+    /// `outbound`: what encrypts, if something does.
+    pub(crate) fn new(outbound: Option<Outbound>, shared: &Shared) -> Self {
         Self {
+            sealing: outbound.map(|outbound| Sealing::new(outbound, shared.outbound_charge())),
             flight: Outbox::default(),
             cursor: Cursor::default(),
             landed: true,
@@ -51,14 +57,19 @@ impl Writer {
 
     /// What was not written, for the next connection.
     pub(crate) fn into_unsent(self) -> Outbox {
-        self.flight.unsent(&self.cursor)
+        let cursor = self.sealing.map_or(self.cursor, |sealing| sealing.written_to(&self.flight));
+        self.flight.unsent(&cursor)
     }
 
     /// Gives back what an idle connection does not need.
     pub(crate) fn release(&mut self) {
-        if self.landed {
+        if self.is_idle() {
             self.flight = Outbox::default();
             self.cursor = Cursor::default();
+            if let Some(sealing) = &mut self.sealing {
+                sealing.start();
+                sealing.release();
+            }
         }
         self.control.shrink_to(0);
     }
@@ -74,15 +85,20 @@ impl Writer {
         liveness: &mut Liveness,
     ) -> Poll<Result<(), End>> {
         loop {
-            if self.landed && self.control.is_empty() {
+            self.seal().map_err(End::Fault)?;
+            if self.is_idle() {
                 self.closing = link.outlet.exchange(&mut self.flight);
                 self.cursor = Cursor::default();
+                if let Some(sealing) = &mut self.sealing {
+                    sealing.start();
+                }
                 match (self.closing, self.flight.is_empty()) {
                     (Closing::Now, _) => return Poll::Ready(Err(End::Asked)),
                     (Closing::Flush, true) => return Poll::Ready(Err(End::Flushed)),
                     (Closing::No, true) => return Poll::Pending,
                     (_, false) => self.landed = false,
                 }
+                continue;
             }
             let written = match self.poll_some(context, Pin::new(stream)) {
                 Poll::Ready(written) => written.ok().filter(|&written| written > 0).ok_or(End::Closed)?,
@@ -102,7 +118,29 @@ impl Writer {
         }
     }
 
+    /// Whether everything that was taken from the queue, and every command, has been written.
+    fn is_idle(&self) -> bool {
+        self.landed && self.control.is_empty() && self.sealing.as_ref().is_none_or(Sealing::is_written)
+    }
+
+    /// Where there is encryption: gets the next octets ready when the last ones were written.
+    fn seal(&mut self) -> Result<(), Fault> {
+        let Some(sealing) = self.sealing.as_mut().filter(|sealing| sealing.is_written()) else { return Ok(()) };
+        if !self.landed {
+            self.landed = sealing.seal(&self.flight);
+        } else if !self.control.is_empty() {
+            sealing.seal_commands(&self.control)?;
+            self.control.clear();
+        }
+        Ok(())
+    }
+
     fn poll_some(&mut self, context: &mut Context<'_>, stream: Pin<&mut Stream>) -> Poll<io::Result<usize>> {
+        if let Some(sealing) = &mut self.sealing {
+            let written = ready!(stream.poll_write(context, sealing.unwritten()))?;
+            sealing.advance(written);
+            return Poll::Ready(Ok(written));
+        }
         if self.landed {
             let rest = self.control.get(self.control_written..).unwrap_or_default();
             let written = ready!(stream.poll_write(context, rest))?;

@@ -55,7 +55,7 @@ async fn echo_until_done(mut router: Router, mut peer: Child) -> (Stats, usize) 
                 match event {
                     Event::Connected { .. } => came += 1,
                     Event::Message { peer, frames } => router.try_send(peer, frames).unwrap(),
-                    Event::Disconnected { .. } => {}
+                    Event::Disconnected { .. } | Event::Refused { .. } => {}
                 }
             }
         }

@@ -97,7 +97,7 @@ impl Port<Broker> for Socket {
         };
         tokio::select! {
             biased;
-            () = router.recv(events) => inputs.extend(events.drain(..).map(Input::from)),
+            () = router.recv(events) => inputs.extend(events.drain(..).filter_map(input)),
             () = wished => {
                 inputs.push(Input::Shutdown);
                 self.shutdown = None;
@@ -134,12 +134,12 @@ impl Port<Broker> for Socket {
     }
 }
 
-impl From<zmtp::Event> for Input {
-    fn from(event: zmtp::Event) -> Self {
-        match event {
-            zmtp::Event::Connected { peer, identity } => Self::Connected { peer, identity },
-            zmtp::Event::Message { peer, frames } => Self::Message { peer, frames },
-            zmtp::Event::Disconnected { peer } => Self::Disconnected { peer },
-        }
+/// What the machine is told of an event. Refused is a connecting socket's, and this one listens.
+fn input(event: zmtp::Event) -> Option<Input> {
+    match event {
+        zmtp::Event::Connected { peer, identity, .. } => Some(Input::Connected { peer, identity }),
+        zmtp::Event::Message { peer, frames } => Some(Input::Message { peer, frames }),
+        zmtp::Event::Disconnected { peer } => Some(Input::Disconnected { peer }),
+        zmtp::Event::Refused { .. } => None,
     }
 }

@@ -23,17 +23,23 @@ pub(super) const COOKIE_BYTES: usize = 96;
 /// How long a key makes cookies. For as long again it opens them.
 const TURN: Duration = Duration::from_secs(60);
 
-/// The keys of a socket's cookies.
-#[derive(Debug)]
+/// The keys of a socket's cookies; there is none before the first [`turn`](Self::turn).
+#[derive(Debug, Default)]
 pub struct Cookies {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    current: SharedKey,
-    since: Instant,
+    current: Option<Key>,
     previous: Option<SharedKey>,
+}
+
+/// A key, and when it was made.
+#[derive(Debug)]
+struct Key {
+    key: SharedKey,
+    since: Instant,
 }
 
 /// What comes back in a cookie.
@@ -47,46 +53,44 @@ pub(super) struct Content {
 }
 
 impl Cookies {
-    /// `key`: 32 octets from a random source fit for keys.
-    pub fn new(now: Instant, key: [u8; KEY_BYTES]) -> Self {
-        Self { state: Mutex::new(State { current: SharedKey::own(key), since: now, previous: None }) }
-    }
-
-    /// Says what time it is. After a minute `fresh` is asked for another key; call it before each step of a handshake,
-    /// as a key that is out of use too long is only forgotten here.
+    /// Says what time it is. At first, and then after each minute, `fresh` is asked for a key: 32 octets from a random
+    /// source fit for keys. To be called before each step of a handshake, as an old key is only forgotten here.
     ///
     /// # Errors
-    /// When `fresh` has none; then no cookie is made or opened until it has.
+    /// When `fresh` has none.
     pub fn turn<E>(&self, now: Instant, fresh: impl FnOnce() -> Result<[u8; KEY_BYTES], E>) -> Result<(), E> {
         let mut state = self.lock();
-        let age = now - state.since;
-        if age < TURN {
+        let age = state.current.as_ref().map(|current| now - current.since);
+        if age.is_some_and(|age| age < TURN) {
             return Ok(());
         }
-        let fresh = SharedKey::own(fresh()?);
-        let old = std::mem::replace(&mut state.current, fresh);
-        state.previous = (age < 2 * TURN).then_some(old);
-        state.since = now;
+        let fresh = Key { key: SharedKey::own(fresh()?), since: now };
+        let old = state.current.replace(fresh);
+        state.previous = old.filter(|_| age.is_some_and(|age| age < 2 * TURN)).map(|old| old.key);
         Ok(())
     }
 
-    /// Adds the cookie of a connection to `output`.
-    pub(super) fn put(&self, output: &mut Vec<u8>, connection: u64, content: &Content) {
+    /// Adds the cookie of a connection to `output`; false when there has been no [`turn`](Self::turn) yet.
+    #[must_use]
+    pub(super) fn put(&self, output: &mut Vec<u8>, connection: u64, content: &Content) -> bool {
+        let Some(key) = self.lock().current.as_ref().map(|current| current.key.derive(&input(connection))) else {
+            return false;
+        };
         let mut nonce = [0; 16];
         *nonce.first_chunk_mut().expect("16 octets have 8 in front") = content.hello.to_be_bytes();
         let mut open = Zeroizing::new(Vec::with_capacity(2 * KEY_BYTES));
         open.extend_from_slice(content.client.as_bytes());
         open.extend_from_slice(content.secret.as_bytes());
         output.extend_from_slice(&nonce);
-        let key = self.lock().current.derive(&input(connection));
         key.put_box(output, &open, &box_nonce(&nonce));
+        true
     }
 
     /// Opens a cookie that was made for this connection in this minute or the one before.
     pub(super) fn open(&self, cookie: &[u8; COOKIE_BYTES], connection: u64) -> Option<Content> {
         let keys = {
             let state = self.lock();
-            [Some(state.current.clone()), state.previous.clone()]
+            [state.current.as_ref().map(|current| current.key.clone()), state.previous.clone()]
         };
         keys.iter().flatten().find_map(|key| Content::open(cookie, &key.derive(&input(connection))))
     }
@@ -128,9 +132,15 @@ mod tests {
         Content { client: [1; KEY_BYTES].into(), secret: [2; KEY_BYTES].into(), hello: 3 }
     }
 
+    fn cookies(key: u8) -> Cookies {
+        let cookies = Cookies::default();
+        turn(&cookies, Instant::ZERO, key);
+        cookies
+    }
+
     fn cookie(cookies: &Cookies, connection: u64) -> [u8; COOKIE_BYTES] {
         let mut output = Vec::new();
-        cookies.put(&mut output, connection, &content());
+        assert!(cookies.put(&mut output, connection, &content()));
         output.try_into().unwrap()
     }
 
@@ -140,18 +150,24 @@ mod tests {
 
     #[test]
     fn a_cookie_comes_back_whole_on_its_own_connection_and_opens_on_no_other() {
-        let cookies = Cookies::new(Instant::ZERO, [9; KEY_BYTES]);
+        let cookies = cookies(9);
         let cookie = cookie(&cookies, 7);
         let found = cookies.open(&cookie, 7).unwrap();
         assert_eq!((found.client, found.secret, found.hello), (content().client, content().secret, 3));
         assert!(cookies.open(&cookie, 8).is_none());
-        let others = Cookies::new(Instant::ZERO, [8; KEY_BYTES]);
+        let others = self::cookies(8);
         assert!(others.open(&cookie, 7).is_none(), "another socket, or another life of this one");
     }
 
     #[test]
+    fn without_a_key_there_is_no_cookie() {
+        assert!(!Cookies::default().put(&mut Vec::new(), 7, &content()));
+        assert!(Cookies::default().open(&cookie(&cookies(9), 7), 7).is_none());
+    }
+
+    #[test]
     fn no_bit_of_a_cookie_can_be_changed() {
-        let cookies = Cookies::new(Instant::ZERO, [9; KEY_BYTES]);
+        let cookies = cookies(9);
         let cookie = cookie(&cookies, 7);
         for bit in 0..COOKIE_BYTES * 8 {
             let mut flipped = cookie;
@@ -162,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_cookie_lives_for_this_minute_and_the_next_and_no_longer() {
-        let cookies = Cookies::new(Instant::ZERO, [9; KEY_BYTES]);
+        let cookies = cookies(9);
         let cookie = cookie(&cookies, 7);
         turn(&cookies, Instant::ZERO + 59 * SECOND, 1);
         turn(&cookies, Instant::ZERO + 60 * SECOND, 2);
@@ -174,7 +190,7 @@ mod tests {
 
     #[test]
     fn after_two_quiet_minutes_no_old_key_is_left() {
-        let cookies = Cookies::new(Instant::ZERO, [9; KEY_BYTES]);
+        let cookies = cookies(9);
         let cookie = cookie(&cookies, 7);
         turn(&cookies, Instant::ZERO + 120 * SECOND, 1);
         assert!(cookies.open(&cookie, 7).is_none());

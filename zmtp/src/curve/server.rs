@@ -74,7 +74,9 @@ impl Server {
         let pair = KeyPair::new(secret);
         let mut content = pair.public.as_bytes().to_vec();
         let cookie = Content { client, secret: pair.secret, hello: count };
-        self.fresh.cookies.put(&mut content, self.fresh.connection, &cookie);
+        if !self.fresh.cookies.put(&mut content, self.fresh.connection, &cookie) {
+            return Err(Fault::Unexpected("HELLO without a key for cookies"));
+        }
         let mut body = nonce.to_vec();
         key.put_box(&mut body, &content, &long_nonce(b"WELCOME-", &nonce));
         command::put(output, b"WELCOME", &body);

@@ -21,7 +21,13 @@ fn pair(secret: u8) -> Arc<KeyPair> {
 }
 
 fn cookies() -> Arc<Cookies> {
-    Arc::new(Cookies::new(Instant::ZERO, [0xcc; KEY_BYTES]))
+    let cookies = Arc::new(Cookies::default());
+    turn(&cookies, Instant::ZERO, 0xcc);
+    cookies
+}
+
+fn turn(cookies: &Cookies, now: Instant, key: u8) {
+    cookies.turn(now, || Ok::<_, std::convert::Infallible>([key; KEY_BYTES])).unwrap();
 }
 
 fn fresh(seed: u8) -> Fresh {

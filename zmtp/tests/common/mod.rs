@@ -66,7 +66,7 @@ impl<S: Receive> Inbox<S> {
 
     pub async fn connected(&mut self) -> (PeerId, Bytes) {
         match self.event().await {
-            Event::Connected { peer, identity } => (peer, identity),
+            Event::Connected { peer, identity, .. } => (peer, identity),
             other => panic!("expected Connected, got {other:?}"),
         }
     }

@@ -130,14 +130,15 @@ fn a_client_cannot_say_that_it_has_a_key_that_it_has_not() {
 #[test]
 fn a_recorded_initiate_is_worth_nothing_on_another_connection_or_after_a_restart() {
     let shared = cookies();
+    let others = Arc::new(Cookies::default());
+    turn(&others, Instant::ZERO, 1);
     let on = |number| server_with(Fresh::new([0x53; SEED_BYTES], number, Arc::clone(&shared)));
     let (mut client, mut server) = greeted(client(), on(1));
     let hello = client.take_output();
     feed(&mut server, &hello).unwrap();
     carry(&mut server, &mut client).unwrap();
     let initiate = client.take_output();
-    for other in [on(2), server_with(Fresh::new([0x53; SEED_BYTES], 1, Arc::new(Cookies::new(Instant::ZERO, [1; 32]))))]
-    {
+    for other in [on(2), server_with(Fresh::new([0x53; SEED_BYTES], 1, others))] {
         let (_, mut other) = greeted(super::client(), other);
         assert_eq!(feed(&mut other, &hello), Ok(None), "HELLO proves nothing yet");
         assert_eq!(feed(&mut other, &initiate), Err(Fault::Forged("cookie")));
@@ -152,7 +153,7 @@ fn an_initiate_that_comes_too_late_is_refused() {
     carry(&mut client, &mut server).unwrap();
     carry(&mut server, &mut client).unwrap();
     let late = Instant::from_millis(120_000);
-    cookies.turn(late, || Ok::<_, std::convert::Infallible>([7; KEY_BYTES])).unwrap();
+    turn(&cookies, late, 7);
     assert_eq!(carry(&mut client, &mut server), Err(Fault::Forged("cookie")));
 }
 
