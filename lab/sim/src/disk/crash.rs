@@ -9,8 +9,8 @@ use super::{Disk, FaultKind, File, Process, UnfinishedWrite};
 use crate::rng::Rng;
 
 impl Disk {
-    /// A process dies: its files are closed and its locks gone. The page cache stays, with all it wrote; only of a write
-    /// that it was in the middle of there may be no more than the front.
+    /// A process dies: its files are closed and its locks gone. The page cache stays, with all it wrote; only of a
+    /// write that it was in the middle of there may be no more than the front.
     pub fn crash_process(&mut self, now: Instant, process: Process) {
         self.settle(now);
         self.counts.add(FaultKind::ProcessCrash);

@@ -3,8 +3,8 @@
 //!
 //! What it promises to a program is what Linux promises, and nothing more:
 //! - What was written is seen by every reader at once, and survives the death of the process.
-//! - It survives a power cut only when a flush that was begun after the write has answered without an error. Of the rest
-//!   each sector of 512 octets survives or not, by itself, in any of the versions that it had since its last flush.
+//! - It survives a power cut only when a flush that was begun after the write has answered without an error. Of the
+//!   rest each sector of 512 octets survives or not, by itself, in any version that it had since its last flush.
 //! - After a failed flush the sectors that it did not write count as clean: a second flush succeeds and proves nothing.
 //! - A name is safe when the directory was flushed, a length when the file was.
 //!
@@ -15,8 +15,8 @@
 //! Harsher than real disks: a power cut may bring back octets from before an unflushed cut of a file that has grown
 //! again. Kinder: nothing reads slowly because of what else is going on, and no drive lies about a flush.
 //!
-//! [`file`] is the model of one file, [`names`] the directory, [`operations`] what a program does, [`crash`] what befalls
-//! it, [`fault`] the kinds of faults and their counts.
+//! `file` is the model of one file, `names` the directory, `operations` what a program does, `crash` what befalls it,
+//! `fault` the kinds of faults and their counts.
 
 mod config;
 mod crash;
