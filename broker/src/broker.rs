@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use protocol::mdp::{self, FromPeer, worker::FromWorker};
 use protocol::timers::Timers;
-use protocol::{Frames, Instant, Machine, PeerId};
+use protocol::{Frames, Instant, Machine, PeerId, ServiceName};
 use rustc_hash::FxHashMap;
 
 use crate::config::Config;
 use crate::event::{Counters, Departure, Event};
-use crate::job::Origin;
+use crate::job::{Course, Origin};
 use crate::roster::Roster;
 use crate::service::{ServiceId, Services};
 
@@ -79,9 +79,18 @@ pub struct Broker {
     pub(crate) counters: Counters,
     pub(crate) queued: Queued,
     pub(crate) jobs: u64,
-    peers: FxHashMap<PeerId, Bytes>,
+    peers: FxHashMap<PeerId, Connection>,
     identities: BTreeMap<Bytes, PeerId>,
     outputs: VecDeque<Output>,
+}
+
+/// A connection, whoever is behind it.
+#[derive(Debug)]
+struct Connection {
+    /// What the peer calls itself, or empty.
+    identity: Bytes,
+    /// Messages that it did not take.
+    missed: u64,
 }
 
 /// What an alarm is for.
@@ -132,11 +141,27 @@ impl Broker {
         self.queued.requests
     }
 
+    /// Requests that wait for a worker of one service.
+    pub fn queued_for(&self, service: &ServiceName) -> usize {
+        let service = self.services.find(service).and_then(|id| self.services.get(id));
+        service.map_or(0, |service| service.queue.len())
+    }
+
+    /// Services known: those with workers, queued requests or a filter.
+    pub fn services(&self) -> usize {
+        self.services.iter().count()
+    }
+
+    /// Connections, of whatever peers.
+    pub fn peers(&self) -> usize {
+        self.peers.len()
+    }
+
     fn on_connected(&mut self, peer: PeerId, identity: Bytes) {
         if !identity.is_empty() {
             self.identities.insert(identity.clone(), peer);
         }
-        self.peers.insert(peer, identity);
+        self.peers.insert(peer, Connection { identity, missed: 0 });
     }
 
     fn on_message(&mut self, now: Instant, peer: PeerId, frames: Frames) {
@@ -153,7 +178,7 @@ impl Broker {
     }
 
     fn on_disconnected(&mut self, now: Instant, peer: PeerId) {
-        if let Some(identity) = self.peers.remove(&peer) {
+        if let Some(Connection { identity, .. }) = self.peers.remove(&peer) {
             // A successor under the same identity keeps it: removal is by connection, not by name.
             if self.identities.get(&identity) == Some(&peer) {
                 self.identities.remove(&identity);
@@ -163,9 +188,12 @@ impl Broker {
     }
 
     /// Towards a worker a refused message means that it has stopped reading: its work goes to another. Towards a client
-    /// it is the client's loss, and is counted.
+    /// it is the client's loss, and is counted; an answer in parts that may have a hole now is not finished.
     fn on_refused(&mut self, now: Instant, peer: PeerId) {
         self.counters.undeliverable += 1;
+        if let Some(connection) = self.peers.get_mut(&peer) {
+            connection.missed += 1;
+        }
         if self.roster.get(peer).is_some() {
             self.remove_worker(now, peer, Departure::Stalled);
             self.output(Output::Close { peer });
@@ -189,7 +217,15 @@ impl Broker {
 
     /// The connection as a place to send answers to.
     pub(crate) fn origin(&self, peer: PeerId) -> Origin {
-        Origin { peer, identity: self.peers.get(&peer).cloned().unwrap_or_default() }
+        let identity = self.peers.get(&peer).map(|connection| connection.identity.clone());
+        Origin { peer, identity: identity.unwrap_or_default() }
+    }
+
+    /// Where parts of an answer go now, and what has been missed there; `None` when they go nowhere. While it stays the
+    /// same, the parts arrive without a gap.
+    pub(crate) fn course(&self, client: &Origin) -> Option<Course> {
+        let peer = self.reachable(client)?;
+        Some(Course { peer, missed: self.peers.get(&peer)?.missed })
     }
 
     pub(crate) fn send(&mut self, peer: PeerId, frames: Frames) {

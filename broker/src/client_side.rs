@@ -89,10 +89,11 @@ impl Broker {
     pub(crate) fn pass_partial(&mut self, job: &mut Job, body: Frames) {
         match &mut job.reply {
             ReplyState::Over => {}
-            ReplyState::Untouched | ReplyState::Streaming => {
-                job.reply = ReplyState::Streaming;
-                self.counters.partials += 1;
-                self.answer(&job.client, &job.request, Part::Partial, body);
+            ReplyState::Untouched | ReplyState::Streaming(_) => {
+                if self.stays_whole(job) {
+                    self.counters.partials += 1;
+                    self.answer(&job.client, &job.request, Part::Partial, body);
+                }
             }
             ReplyState::Gathering(parts) => {
                 let byte_count = parts.byte_count() + body.byte_count();
@@ -104,6 +105,21 @@ impl Broker {
                 parts.extend(body);
             }
         }
+    }
+
+    /// Whether all parts so far have gone the way that the next one would go. A client that has missed one, or has come
+    /// back on another connection, must not take the rest for the whole: its request fails.
+    fn stays_whole(&mut self, job: &mut Job) -> bool {
+        let course = self.course(&job.client);
+        if let ReplyState::Streaming(before) = job.reply
+            && before != course
+        {
+            job.reply = ReplyState::Over;
+            self.fail(&job.client, &job.request, RequestEnd::StreamBroken);
+            return false;
+        }
+        job.reply = ReplyState::Streaming(course);
+        true
     }
 
     /// Passes the last part of an answer on.
@@ -118,7 +134,12 @@ impl Broker {
             }
             return;
         }
-        if !matches!(job.reply, ReplyState::Over) {
+        let whole = match job.reply {
+            ReplyState::Over => false,
+            ReplyState::Streaming(_) => self.stays_whole(&mut job),
+            ReplyState::Untouched | ReplyState::Gathering(_) => true,
+        };
+        if whole {
             self.counters.replies += 1;
             self.answer(&job.client, &job.request, Part::Final, body);
         }

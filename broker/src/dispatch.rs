@@ -82,7 +82,7 @@ impl Broker {
     pub(crate) fn take_back(&mut self, id: ServiceId, mut job: Job) {
         let end = match job.reply {
             ReplyState::Over => return,
-            ReplyState::Streaming => Some(RequestEnd::StreamBroken),
+            ReplyState::Streaming(_) => Some(RequestEnd::StreamBroken),
             ReplyState::Untouched | ReplyState::Gathering(_) => {
                 let attempts_max = self.config.policy(&job.request.service).attempts_max;
                 (job.attempts >= attempts_max).then_some(RequestEnd::AttemptsExhausted)

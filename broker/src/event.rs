@@ -85,7 +85,7 @@ pub enum RequestEnd {
     WaitedTooLong,
     /// Every worker that had it left without an answer.
     AttemptsExhausted,
-    /// Its worker left after parts of the answer had gone out.
+    /// Its worker left after parts of the answer had gone out, or its client did not take one of them.
     StreamBroken,
     /// Its answer in parts is larger than what is kept for a client that takes one reply only.
     ReplyTooLarge,
@@ -127,7 +127,7 @@ impl RequestEnd {
             Self::NoWorker => "503 no worker offers the service",
             Self::WaitedTooLong => "408 no worker became free in time",
             Self::AttemptsExhausted => "502 every worker that was given the request left without an answer",
-            Self::StreamBroken => "502 the worker left in the middle of its answer",
+            Self::StreamBroken => "502 the answer broke off in the middle",
             Self::ReplyTooLarge => "502 the answer in parts is too large for a client that takes one reply",
             Self::Disabled => "403 command is disabled",
             Self::Abandoned => "499 client has left",

@@ -33,13 +33,20 @@ pub(crate) struct Origin {
     pub(crate) identity: Bytes,
 }
 
+/// The way that the parts of an answer take: a connection, and how many messages it had not taken before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Course {
+    pub(crate) peer: PeerId,
+    pub(crate) missed: u64,
+}
+
 /// How far the answer has got.
 #[derive(Debug)]
 pub(crate) enum ReplyState {
     /// Nothing has left for the client: another worker may start anew.
     Untouched,
-    /// Parts have gone out; nobody else may begin again from the start.
-    Streaming,
+    /// Parts have gone out; nobody else may begin again from the start, and the rest goes the same way or nowhere.
+    Streaming(Option<Course>),
     /// Parts are kept for a client that takes one reply only.
     Gathering(Frames),
     /// The request has failed already; what its worker still says is dropped.

@@ -6,6 +6,7 @@ mod report;
 
 use std::ops::ControlFlow;
 
+use protocol::PeerId;
 use runtime::zmtp::{self, BindError, Endpoint, Router, UnsentReason};
 use runtime::{Clock, Port, Shutdown, drive};
 use tokio::sync::watch;
@@ -69,8 +70,14 @@ impl Server {
     /// Serves until the end is wished, then tells the workers, writes what is still to be written, and closes.
     pub async fn run(self, shutdown: Shutdown) {
         let Self { mut broker, router, status } = self;
-        let mut socket =
-            Socket { router, events: Vec::new(), shutdown: Some(shutdown), report: Report::default(), status };
+        let mut socket = Socket {
+            router,
+            events: Vec::new(),
+            refused: Vec::new(),
+            shutdown: Some(shutdown),
+            report: Report::default(),
+            status,
+        };
         drive(&mut broker, &mut socket, Clock::start()).await;
         socket.router.close().await;
     }
@@ -80,6 +87,8 @@ impl Server {
 struct Socket {
     router: Router,
     events: Vec<zmtp::Event>,
+    /// Peers that have refused something in this round.
+    refused: Vec<PeerId>,
     /// Taken once the end is wished.
     shutdown: Option<Shutdown>,
     report: Report,
@@ -107,11 +116,17 @@ impl Port<Broker> for Socket {
 
     fn perform(&mut self, output: Output, inputs: &mut Vec<Input>) -> ControlFlow<()> {
         match output {
+            // Nothing follows what was refused before the machine knows: a small message might find room where a large
+            // one had none.
+            Output::Send { peer, .. } if self.refused.contains(&peer) => inputs.push(Input::Refused { peer }),
             Output::Send { peer, frames } => match self.router.try_send(peer, frames) {
                 Ok(()) => {}
                 // Its Disconnected is on the way.
                 Err(unsent) if unsent.reason == UnsentReason::Gone => {}
-                Err(_) => inputs.push(Input::Refused { peer }),
+                Err(_) => {
+                    self.refused.push(peer);
+                    inputs.push(Input::Refused { peer });
+                }
             },
             Output::Close { peer } => self.router.disconnect(peer),
             Output::Event(event) => self.report.event(&event),
@@ -122,6 +137,7 @@ impl Port<Broker> for Socket {
 
     fn settled(&mut self, broker: &Broker) {
         self.report.flush();
+        self.refused.clear();
         // Without a reader nobody pays for the figures.
         if self.status.receiver_count() > 0 {
             self.status.send_replace(Status {

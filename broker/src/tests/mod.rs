@@ -8,6 +8,7 @@ mod matching;
 mod policies;
 mod random;
 mod registration;
+mod streams;
 
 use std::time::Duration;
 

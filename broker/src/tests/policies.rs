@@ -90,5 +90,5 @@ fn a_stream_broken_by_its_worker_is_ended_and_never_begun_again_by_another() {
     let replies = bench.replies(9, Dialect::V02);
     assert_eq!(replies.len(), 2);
     assert_eq!(replies[1].part, Part::Final);
-    assert_eq!(text(&replies[1].body), "502 the worker left in the middle of its answer");
+    assert_eq!(text(&replies[1].body), "502 the answer broke off in the middle");
 }

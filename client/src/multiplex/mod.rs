@@ -26,9 +26,11 @@ use crate::reply::never_empty;
 
 mod config;
 mod flight;
+mod state;
 
 pub use config::{Config, Correlation};
 use flight::Flight;
+pub use state::State;
 
 /// What may happen to a multiplexer.
 #[derive(Debug)]

@@ -23,6 +23,10 @@ use crate::event::Event;
 use crate::patience::{Patience, Silence};
 use crate::reply::never_empty;
 
+mod state;
+
+pub use state::State;
+
 /// What may happen to a pirate.
 #[derive(Debug)]
 pub enum Input {

@@ -29,6 +29,10 @@ use crate::config::Config;
 use crate::event::{Cause, Event};
 use crate::job::{Job, JobId};
 
+mod state;
+
+pub use state::State;
+
 /// What may happen to a session.
 #[derive(Debug)]
 pub enum Input {

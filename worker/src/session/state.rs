@@ -1,0 +1,40 @@
+//! Where a session stands, for whoever watches it: simulators and tests count what they have visited.
+
+use super::{Link, Phase, Session};
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// No socket before a delay is over.
+    Waiting,
+    /// A socket without connection.
+    Opening,
+    /// Connected; READY waits until a job of an earlier connection is done.
+    Holding,
+    /// Registered, no job.
+    Registered,
+    /// Registered, with jobs.
+    Busy,
+    /// No socket, and none to come.
+    Down,
+    /// It was told to end and finishes its jobs.
+    Ending,
+    /// It has ended.
+    Ended,
+}
+
+impl Session {
+    /// Where it stands now.
+    pub fn state(&self) -> State {
+        match (&self.phase, &self.link) {
+            (Phase::Ended, _) => State::Ended,
+            (Phase::Ending { .. }, _) => State::Ending,
+            (Phase::Serving, Link::Waiting { .. }) => State::Waiting,
+            (Phase::Serving, Link::Opening) => State::Opening,
+            (Phase::Serving, Link::Holding) => State::Holding,
+            (Phase::Serving, Link::Registered { .. }) if self.jobs.is_empty() => State::Registered,
+            (Phase::Serving, Link::Registered { .. }) => State::Busy,
+            (Phase::Serving, Link::Down) => State::Down,
+        }
+    }
+}
