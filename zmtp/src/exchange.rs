@@ -18,6 +18,11 @@ pub(crate) trait Exchange: Debug + Send {
         Ok(())
     }
 
+    /// The name of a command and what follows it.
+    fn split<'a>(&self, command: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        command::split_prefixed(command)
+    }
+
     /// A command of the peer; its metadata if that was the last one.
     fn on_command(&mut self, name: &[u8], data: &[u8], terms: &mut Terms<'_>) -> Result<Option<Vec<u8>>, Fault>;
 

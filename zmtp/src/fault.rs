@@ -54,7 +54,7 @@ pub enum Fault {
     #[error("not let in: {0}")]
     Denied(u16),
     /// The peer belongs to another domain than we do.
-    #[error("domain is \"{theirs}\", here it is \"{ours}\"")]
+    #[error("domain is {}, here it is {}", or_none(theirs), or_none(ours))]
     Domain {
         /// What the peer announced, empty for nothing.
         theirs: String,
@@ -225,6 +225,11 @@ impl FaultKind {
             Self::Memory => "memory",
         }
     }
+}
+
+/// A peer reads the name of a domain without quotes, which it would have to escape.
+fn or_none(name: &str) -> &str {
+    if name.is_empty() { "none" } else { name }
 }
 
 impl fmt::Display for FaultKind {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use protocol::limits::IDENTITY_BYTES_MAX;
 
 use crate::authority::{Credentials, Gate, Principal, Proof};
-use crate::command::{COMMAND_BYTES_MAX, split_prefixed};
+use crate::command::COMMAND_BYTES_MAX;
 #[cfg(feature = "curve")]
 use crate::curve::{Fresh, Session};
 use crate::exchange::{Accepted, Exchange, Terms, admit};
@@ -199,9 +199,9 @@ impl Handshake {
             return Err(Fault::CommandBytes(head.size));
         }
         let Some(body) = input.get(head.length..head.length + size) else { return Ok((0, None)) };
-        let (name, data) =
-            split_prefixed(body).filter(|(name, _)| !name.is_empty()).ok_or(Fault::Command("unnamed"))?;
         let exchange = self.exchange.as_mut().expect("the greeting is over only with an exchange");
+        let named = exchange.split(body).filter(|(name, _)| !name.is_empty());
+        let (name, data) = named.ok_or(Fault::Command("unnamed"))?;
         let (output, metadata, gate) = (&mut self.output, &self.metadata[..], self.gate.as_deref());
         let mut terms = Terms { output, metadata, gate };
         let peer = match exchange.on_command(name, data, &mut terms)? {

@@ -1,5 +1,5 @@
-//! The octets of one connection on their way to messages, encrypted or not: what a read left over, and what of it can be
-//! decoded without another read.
+//! The octets of one connection on their way to messages, encrypted or not: what a read left over, and what of it can
+//! be decoded without another read.
 
 use bytes::{BytesMut, buf::Limit};
 

@@ -72,6 +72,15 @@ impl Client {
 }
 
 impl Exchange for Client {
+    /// libzmq's server writes the name of ERROR as `^RROR`, without its length: `"\x5ERROR"` in C is not what it looks
+    /// like. Seen with libzmq 4.3.5; its client knows no other form, and takes ours for a broken rule.
+    fn split<'a>(&self, command: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        match command.strip_prefix(b"^RROR") {
+            Some(data) => Some((b"ERROR", data)),
+            None => command::split_prefixed(command),
+        }
+    }
+
     fn begin(&mut self, terms: &mut Terms<'_>) -> Result<(), Fault> {
         let mut hello = Zeroizing::new(Vec::with_capacity(2 * (1 + LOGIN_BYTES_MAX)));
         command::put_prefixed(&mut hello, &self.login.username);

@@ -85,7 +85,10 @@ fn without_a_gate_nobody_is_let_in() {
 fn a_client_that_is_refused_learns_why() {
     let mut client = client("me", "wrong");
     begun(&mut client);
-    assert_eq!(tell(&mut client, b"ERROR", b"\x03400").0, Err(Fault::Refused("400".into())));
+    for said in [&b"\x05ERROR\x03400"[..], b"^RROR\x03400"] {
+        let (name, data) = client.split(said).unwrap();
+        assert_eq!(tell(&mut client, name, data).0, Err(Fault::Refused("400".into())));
+    }
 }
 
 #[test]

@@ -1,22 +1,19 @@
 //! Implementations that are not ours, in both roles: libzmq through Python, and the `zeromq` crate.
 //!
-//! Python is `MAJORDOMO_TEST_PYTHON` or `python3`, with pyzmq. Without it these tests fail, unless
-//! `MAJORDOMO_TEST_OFFLINE=1` says that this is known.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr, reason = "tests")]
+//! How Python is found is told in `common/python.rs`.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod common;
 
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Inbox, PATIENCE, options, router};
+use common::{Inbox, PATIENCE, options, python, router};
 use protocol::Frames;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use zeromq::{Socket, SocketRecv, SocketSend, ZmqMessage};
-use zmtp::{Dealer, Endpoint, Event, FaultKind, Heartbeat, Options, Router, Stats};
+use zmtp::{Dealer, Endpoint, FaultKind, Heartbeat, Options, Router};
 
 fn quick_heartbeat() -> Options {
     let (interval, timeout) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -25,48 +22,13 @@ fn quick_heartbeat() -> Options {
 
 /// Starts the Python peer; `None` when there is none and that is known.
 async fn libzmq(role: &str, endpoint: &str) -> Option<Child> {
-    let python = std::env::var("MAJORDOMO_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    let probe = Command::new(&python).args(["-c", "import zmq"]).stderr(Stdio::null()).status().await;
-    if !probe.is_ok_and(|status| status.success()) {
-        let offline = std::env::var("MAJORDOMO_TEST_OFFLINE").is_ok_and(|value| value == "1");
-        assert!(offline, "{python} has no pyzmq; set MAJORDOMO_TEST_PYTHON, or MAJORDOMO_TEST_OFFLINE=1");
-        eprintln!("not run: {python} has no pyzmq");
-        return None;
-    }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/libzmq.py");
-    let mut command = Command::new(python);
-    command.arg(script).args([role, endpoint]).stdout(Stdio::piped()).kill_on_drop(true);
-    Some(command.spawn().unwrap())
-}
-
-/// Echoes until the peer has ended well; what was counted then, and how many connections came.
-async fn echo_until_done(mut router: Router, mut peer: Child) -> (Stats, usize) {
-    let (mut events, mut came) = (Vec::new(), 0);
-    let serve = async {
-        loop {
-            tokio::select! {
-                status = peer.wait() => {
-                    assert!(status.unwrap().success(), "the peer found something wrong");
-                    return (router.stats(), came);
-                }
-                () = router.recv(&mut events) => {}
-            }
-            for event in events.drain(..) {
-                match event {
-                    Event::Connected { .. } => came += 1,
-                    Event::Message { peer, frames } => router.try_send(peer, frames).unwrap(),
-                    Event::Disconnected { .. } | Event::Refused { .. } => {}
-                }
-            }
-        }
-    };
-    tokio::time::timeout(2 * PATIENCE, serve).await.expect("the peer ends")
+    python::peer("libzmq.py", &[role, endpoint]).await
 }
 
 async fn echoes_to_libzmq(role: &str, options: Options) {
     let (router, endpoint) = router(options).await;
     let Some(peer) = libzmq(role, &endpoint.to_string()).await else { return };
-    let (stats, came) = echo_until_done(router, peer).await;
+    let (stats, came) = python::echo_until_done(router, peer).await;
     assert_eq!((came, stats.faults), (1, Vec::new()), "one connection, and nobody broke a rule");
 }
 
@@ -97,7 +59,7 @@ async fn libzmq_dealer_talks_to_our_router_over_a_local_socket() {
     let endpoint: Endpoint = format!("ipc://{}/socket", folder.path().display()).parse().unwrap();
     let router = Router::bind(std::slice::from_ref(&endpoint), options()).await.unwrap();
     let Some(peer) = libzmq("dealer", &endpoint.to_string()).await else { return };
-    assert_eq!(echo_until_done(router, peer).await.1, 1);
+    assert_eq!(python::echo_until_done(router, peer).await.1, 1);
 }
 
 #[tokio::test]

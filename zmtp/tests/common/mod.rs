@@ -8,7 +8,9 @@ use bytes::Bytes;
 use protocol::{Frames, PeerId};
 use zmtp::{Backoff, Dealer, Endpoint, Event, Options, Router};
 
+pub mod python;
 pub mod raw;
+pub mod secure;
 
 /// Generous: it is only waited out when the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
