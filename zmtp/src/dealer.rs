@@ -86,6 +86,7 @@ impl Dealer {
     /// The message comes back with the reason: the queue is full, or the message is too large.
     pub fn try_send(&mut self, frames: Frames) -> Result<(), Unsent> {
         let sent = self.link.outlet.push(frames, &self.shared.options.limits);
+        let sent = sent.map(|asleep| asleep.into_iter().for_each(|asleep| asleep.writer.wake()));
         self.counts.count(&sent);
         sent
     }

@@ -65,6 +65,8 @@ mod event;
 #[cfg(feature = "tokio")]
 mod half_open;
 #[cfg(feature = "tokio")]
+mod held;
+#[cfg(feature = "tokio")]
 mod identities;
 #[cfg(feature = "tokio")]
 mod incoming;

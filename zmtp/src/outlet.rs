@@ -60,9 +60,24 @@ struct State {
     closing: Closing,
     /// The connection is asleep with nothing to write.
     idle: bool,
+    /// How often its next messages may wait for company: while it pays.
+    patience: u8,
     task: Option<Waker>,
     charge: Charge,
 }
+
+/// A connection that must be woken to write.
+#[derive(Debug)]
+pub(crate) struct Asleep {
+    pub(crate) writer: Waker,
+    /// Lately its messages left several at a time; it may be woken a little later so that they do again.
+    pub(crate) patient: bool,
+}
+
+/// How many messages in a row leave alone before a connection counts as one that takes them one at a time.
+const PATIENCE: u8 = 16;
+/// Octets that are worth a write of their own.
+const WORTH_A_WRITE: usize = 16 << 10;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Load {
@@ -73,11 +88,21 @@ struct Load {
 impl Outlet {
     pub(crate) fn new(charge: Charge) -> Self {
         let (waiting, flying) = (Outbox::default(), Load::default());
-        Self { state: Mutex::new(State { waiting, flying, closing: Closing::No, idle: false, task: None, charge }) }
+        Self {
+            state: Mutex::new(State {
+                waiting,
+                flying,
+                closing: Closing::No,
+                idle: false,
+                patience: 0,
+                task: None,
+                charge,
+            }),
+        }
     }
 
-    /// Queues a message.
-    pub(crate) fn push(&self, frames: Frames, limits: &Limits) -> Result<(), Unsent> {
+    /// Queues a message; returns whom to wake.
+    pub(crate) fn push(&self, frames: Frames, limits: &Limits) -> Result<Option<Asleep>, Unsent> {
         let bytes = encoded_bytes_max(&frames);
         let mut state = self.lock();
         if let Err(reason) = state.admits(&frames, bytes, limits) {
@@ -86,13 +111,16 @@ impl Outlet {
         state.waiting.push(&frames);
         let held = state.flying.bytes + state.waiting.bytes();
         state.charge.set(held);
-        let waker = if state.idle { state.task.clone() } else { None };
-        state.idle = false;
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        if !std::mem::take(&mut state.idle) {
+            return Ok(None);
         }
-        Ok(())
+        let patient = state.patience > 0 && held < WORTH_A_WRITE;
+        Ok(state.task.clone().map(|writer| Asleep { writer, patient }))
+    }
+
+    /// For the owner: the peer has sent several messages at a time, so several are likely to go back.
+    pub(crate) fn expect_company(&self) {
+        self.lock().patience = PATIENCE;
     }
 
     /// Asks the connection to end; a stronger wish is never weakened.
@@ -129,6 +157,11 @@ impl Outlet {
         std::mem::swap(&mut state.waiting, written);
         state.flying = Load { messages: written.messages(), bytes: written.bytes() };
         state.idle = written.is_empty();
+        state.patience = match written.messages() {
+            0 => state.patience,
+            1 => state.patience.saturating_sub(1),
+            _ => PATIENCE,
+        };
         let held = state.flying.bytes;
         state.charge.set(held);
         state.closing
@@ -181,4 +214,53 @@ impl State {
 /// The octets that a message takes on the wire, heads included, at most.
 fn encoded_bytes_max(frames: &Frames) -> usize {
     frames.iter().map(|frame| frame.len() + HEAD_BYTES_MAX).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::budget::Budget;
+
+    fn asleep() -> Outlet {
+        let outlet = Outlet::new(Charge::new(Budget::new(1 << 20)));
+        outlet.register(&Context::from_waker(Waker::noop()));
+        outlet.exchange(&mut Outbox::default());
+        outlet
+    }
+
+    /// Pushes messages of these sizes, then takes them; whether the writer could wait.
+    fn pass(outlet: &Outlet, sizes: &[usize]) -> bool {
+        let message = |size: &usize| Frames::from([Bytes::from(vec![0; *size])]);
+        let woken: Vec<_> = sizes.iter().map(|size| outlet.push(message(size), &Limits::default()).unwrap()).collect();
+        assert!(woken.iter().skip(1).all(Option::is_none), "one wake-up for all");
+        let mut flight = Outbox::default();
+        outlet.exchange(&mut flight);
+        outlet.exchange(&mut flight);
+        woken.into_iter().flatten().next().unwrap().patient
+    }
+
+    #[test]
+    fn messages_that_travel_alone_leave_at_once() {
+        let outlet = asleep();
+        assert!((0..100).all(|_| !pass(&outlet, &[1])));
+    }
+
+    #[test]
+    fn messages_that_left_together_may_wait_for_company_until_it_stays_away() {
+        let outlet = asleep();
+        assert!(!pass(&outlet, &[1, 1]));
+        assert!((0..PATIENCE).all(|_| pass(&outlet, &[1])));
+        assert!(!pass(&outlet, &[1]));
+        outlet.expect_company();
+        assert!(pass(&outlet, &[1]));
+    }
+
+    #[test]
+    fn what_is_worth_a_write_does_not_wait() {
+        let outlet = asleep();
+        outlet.expect_company();
+        assert!(!pass(&outlet, &[WORTH_A_WRITE]));
+    }
 }

@@ -17,10 +17,11 @@ use crate::authority::Principal;
 use crate::endpoint::Endpoint;
 use crate::event::Event;
 use crate::half_open::HalfOpen;
+use crate::held::Held;
 use crate::link::{Link, Shared};
 use crate::listener::Listener;
 use crate::options::Options;
-use crate::outlet::{Closing, Unsent, UnsentReason};
+use crate::outlet::{Asleep, Closing, Unsent, UnsentReason};
 use crate::reception::Reception;
 use crate::stats::Stats;
 
@@ -39,6 +40,7 @@ pub struct Router {
     /// The newest connection of each identity. Names from the network: hashed with a secret.
     identities: HashMap<Bytes, PeerId>,
     taken: VecDeque<Arc<Link>>,
+    held: Held,
     counts: Counts,
 }
 
@@ -107,6 +109,7 @@ impl Router {
             peers: FxHashMap::default(),
             identities: HashMap::new(),
             taken: VecDeque::new(),
+            held: Held::default(),
             counts: Counts::default(),
         })
     }
@@ -130,16 +133,26 @@ impl Router {
             while let Some(link) = self.taken.pop_front() {
                 self.take(link, events);
                 if events.len() - start >= EVENTS_PER_RECV {
+                    self.held.on_received(events.len() - start);
                     return Poll::Ready(());
                 }
             }
             if self.shared.line.poll_take(context, &mut self.taken).is_pending() {
-                return if events.len() > start { Poll::Ready(()) } else { Poll::Pending };
+                if events.len() > start {
+                    self.held.on_received(events.len() - start);
+                    return Poll::Ready(());
+                }
+                self.held.on_idle(context);
+                return Poll::Pending;
             }
         }
     }
 
     /// Queues a message for a peer; never waits.
+    ///
+    /// Messages for a peer that has sent several at a time may stay queued until the next [`recv`](Self::recv), which
+    /// lets them go as soon as it finds nothing more to receive, or after about a thousand messages: so that answers
+    /// leave together.
     ///
     /// # Errors
     /// The message comes back with the reason: the peer is gone, its queue is full, or the message is too large.
@@ -148,6 +161,11 @@ impl Router {
             Some(found) => found.link.outlet.push(frames, &self.shared.options.limits),
             None => Err(Unsent { frames, reason: UnsentReason::Gone }),
         };
+        let sent = sent.map(|asleep| match asleep {
+            Some(Asleep { writer, patient: true }) => self.held.hold(writer),
+            Some(Asleep { writer, patient: false }) => writer.wake(),
+            None => {}
+        });
         self.counts.count(&sent);
         sent
     }
@@ -178,6 +196,9 @@ impl Router {
     fn take(&mut self, link: Arc<Link>, events: &mut Vec<Event>) {
         let start = events.len();
         self.shared.collect(&link, events);
+        if let Some([.., Event::Message { .. }, Event::Message { .. }]) = events.get(start..) {
+            link.outlet.expect_company();
+        }
         if let Some(Event::Connected { peer, identity, principal }) = events.get(start) {
             let principal = principal.clone();
             self.on_connected(*peer, Peer { link, identity: identity.clone(), principal, dismissed: false });

@@ -334,3 +334,28 @@ async fn on_several_threads_every_message_of_a_crowd_is_answered_in_order() {
         dealer.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn answers_to_a_busy_peer_arrive_while_another_floods() {
+    let (router, endpoint) = router(options()).await;
+    echo(router);
+    let mut flood = Dealer::connect(endpoint.clone(), options());
+    let flooding = tokio::spawn(async move {
+        let mut events = Vec::new();
+        loop {
+            while flood.try_send(Frames::from(["flood"])).is_ok() {}
+            flood.recv(&mut events).await;
+            events.clear();
+        }
+    });
+    let mut busy = Inbox::new(Dealer::connect(endpoint, options()));
+    for round in 0..20 {
+        for number in 0..50 {
+            busy.socket.try_send(Frames::from([format!("{round}/{number}")])).unwrap();
+        }
+        for number in 0..50 {
+            assert_eq!(busy.next_message().await.1, Frames::from([format!("{round}/{number}")]));
+        }
+    }
+    flooding.abort();
+}
