@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 /// Runs what was asked for; whether everything could be measured.
 fn run(cli: &Cli) -> anyhow::Result<bool> {
     let machine = Machine::read()?;
-    cli.common.placement().settle_generator()?;
+    cli.common.placement.settle_generator()?;
     let publish = |report: Report| publish(&report, &machine, &cli.common);
     match &cli.suite {
         Some(Suite::Rpc(args)) => publish(rpc::run(args, &cli.common)?),

@@ -137,12 +137,14 @@ pub fn raise_open_files(wanted: u64) -> anyhow::Result<()> {
 }
 
 /// Which core runs what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Placement {
-    /// The kernel decides, as it would for anybody.
+    /// The generator stays on core 1; servers may use every core
+    Generator,
+    /// The generator stays on core 1, servers on core 0
+    Split,
+    /// The kernel decides; two busy threads then often share one core
     Free,
-    /// Servers on core 0, the generator on core 1.
-    Pinned,
 }
 
 impl Placement {
@@ -151,11 +153,12 @@ impl Placement {
     /// # Errors
     /// That of `start`, or the machine has no second core.
     pub fn start_server<T>(self, start: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-        if self == Self::Free {
-            return start();
-        }
         let before = sched_getaffinity(Pid::from_raw(0))?;
-        move_to_core(0)?;
+        match self {
+            Self::Free => return start(),
+            Self::Split => move_to_core(0)?,
+            Self::Generator => move_to_every_core()?,
+        }
         let started = start();
         sched_setaffinity(Pid::from_raw(0), &before)?;
         started
@@ -166,14 +169,33 @@ impl Placement {
     /// # Errors
     /// The machine has no second core.
     pub fn settle_generator(self) -> anyhow::Result<()> {
-        if self == Self::Pinned { move_to_core(1) } else { Ok(()) }
+        if self == Self::Free { Ok(()) } else { move_to_core(1) }
     }
+
+    /// What a report says of it.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Generator => "the generator on core 1, servers on every core",
+            Self::Split => "the generator on core 1, every server on core 0",
+            Self::Free => "not pinned: the kernel places servers and generator",
+        }
+    }
+}
+
+fn move_to_every_core() -> anyhow::Result<()> {
+    let mut cores = CpuSet::new();
+    // The kernel leaves out those that do not exist.
+    for core in 0..CpuSet::count() {
+        cores.set(core)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &cores).context("cannot run on every core")
 }
 
 fn move_to_core(core: usize) -> anyhow::Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core)?;
-    sched_setaffinity(Pid::from_raw(0), &cores).with_context(|| format!("cannot run on core {core}"))
+    sched_setaffinity(Pid::from_raw(0), &cores)
+        .with_context(|| format!("cannot run on core {core}; `--placement free` pins nothing"))
 }
 
 /// User and system time of all threads of `/proc/<process>`.

@@ -16,9 +16,9 @@ pub struct Common {
     #[arg(long, value_name = "FILE", global = true)]
     pub broker: Option<PathBuf>,
 
-    /// Run servers on core 0 and the generator on core 1; without it, the kernel decides
-    #[arg(long, global = true)]
-    pub pin: bool,
+    /// Which core runs what
+    #[arg(long, value_enum, global = true, default_value = "generator")]
+    pub placement: Placement,
 
     /// Leave out peers that are not installed, instead of failing
     #[arg(long, global = true)]
@@ -34,11 +34,6 @@ pub struct Common {
 }
 
 impl Common {
-    /// Where servers and generator run.
-    pub fn placement(&self) -> Placement {
-        if self.pin { Placement::Pinned } else { Placement::Free }
-    }
-
     /// Finds the programs of `peers`; with `--offline` those that are there.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ impl Default for Args {
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<Report> {
     raise_open_files(u64::from(args.connections) + FILES_BESIDES)?;
     let installed = Peer::Majordomo.find(common.broker.as_deref())?;
-    let server = common.placement().start_server(|| installed.start())?;
+    let server = common.placement.start_server(|| installed.start())?;
     let resident = || resident_bytes(server.pid()).map(|bytes| bytes as f64);
 
     std::thread::sleep(SETTLE);

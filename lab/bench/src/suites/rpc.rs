@@ -50,7 +50,7 @@ pub struct Args {
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<Report> {
     let installed = common.find(&args.peers)?;
     ensure!(!installed.is_empty(), "none of the peers is installed");
-    let placement = common.placement();
+    let placement = common.placement;
     let mut cells = Vec::new();
     let progress = progress_bar(args, installed.len());
     for &body_bytes in &args.sizes {
@@ -102,10 +102,7 @@ fn sample(installed: &Installed, plan: &Plan, placement: Placement) -> anyhow::R
 }
 
 fn report(args: &Args, common: &Common, installed: &[Installed], cells: &[Cell]) -> anyhow::Result<Report> {
-    let placement = match common.placement() {
-        Placement::Free => "not pinned: the kernel places servers and generator",
-        Placement::Pinned => "pinned: every server on core 0, the generator on core 1",
-    };
+    let placement = common.placement.description();
     let versions: Vec<String> = installed.iter().map(Installed::version).collect();
     let errors = cells.iter().filter(|cell| cell.errors() > 0).map(|cell| {
         let failures = cell.failures.join("; ");
