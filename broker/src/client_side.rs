@@ -67,7 +67,8 @@ impl Broker {
         }
     }
 
-    fn is_full(&self, bytes: usize) -> bool {
+    /// Whether a body of `bytes` more is too much for all queues together.
+    pub(crate) fn is_full(&self, bytes: usize) -> bool {
         let limits = &self.config.limits;
         self.queued.requests >= limits.queued_requests_max
             || self.queued.bytes.saturating_add(bytes) > limits.queued_bytes_max

@@ -88,6 +88,7 @@ impl Broker {
                 (job.attempts >= attempts_max).then_some(RequestEnd::AttemptsExhausted)
             }
         };
+        let end = end.or_else(|| (!self.has_room_again(id, &job)).then_some(RequestEnd::BrokerFull));
         if let Some(end) = end {
             return self.fail(&job.client, &job.request, end);
         }
@@ -98,6 +99,22 @@ impl Broker {
         let service = job.request.service.detached();
         self.tell(Event::Requeued { job: job.id, service, attempts: job.attempts });
         self.push_front(id, job);
+    }
+
+    /// Whether a request that comes back can wait: the limits over all services hold for it, too, or workers that come
+    /// and go could fill the queues without end. It was there first, so the newest of whoever holds most gives way.
+    fn has_room_again(&mut self, id: ServiceId, job: &Job) -> bool {
+        // What a waiting worker takes at once needs no room.
+        if self.services.get(id).is_some_and(|service| service.waiting() > service.queue.len()) {
+            return true;
+        }
+        while self.is_full(job.byte_count) {
+            let heaviest = self.services.heaviest();
+            if !heaviest.is_some_and(|heaviest| self.evict(heaviest, 0, RequestEnd::BrokerFull)) {
+                return false;
+            }
+        }
+        true
     }
 
     pub(crate) fn on_queue_alarm(&mut self, now: Instant, id: ServiceId, at: Instant) {

@@ -52,6 +52,49 @@ fn queued_bytes_max_of_the_broker_is_met_and_not_passed() {
 }
 
 #[test]
+fn workers_that_take_requests_and_leave_do_not_fill_the_queues_beyond_their_limits() {
+    let mut config = Config::default();
+    config.limits.queued_requests_max = 2;
+    let mut bench = Bench::new(config);
+    for (worker, service) in [(1, "a"), (2, "b"), (3, "c"), (4, "d")] {
+        bench.worker(worker, W, service);
+        bench.request(9, W, service, "taken at once");
+        bench.disconnect(worker);
+    }
+    assert_eq!(bench.broker.queued_requests(), 2);
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull; 2]);
+}
+
+#[test]
+fn a_request_that_comes_back_to_full_queues_takes_the_place_of_the_newest_of_whoever_holds_most() {
+    let mut config = Config::default();
+    config.limits.queued_requests_max = 2;
+    let mut bench = Bench::new(config);
+    bench.worker(1, W, "a");
+    bench.request(8, W, "a", "back");
+    bench.request(9, W, "b", "older");
+    bench.request(9, W, "b", "newer");
+    bench.disconnect(1);
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull]);
+    bench.worker(2, W, "a");
+    assert_eq!(bench.job(2, W).1, "back");
+    bench.worker(3, W, "b");
+    assert_eq!(bench.job(3, W).1, "older");
+}
+
+#[test]
+fn a_request_that_comes_back_needs_no_room_where_another_worker_waits() {
+    let mut config = Config::default();
+    config.limits.queued_requests_max = 0;
+    let mut bench = Bench::new(config);
+    bench.worker(1, W, "a");
+    bench.worker(2, W, "a");
+    bench.request(9, W, "a", "x");
+    bench.disconnect(1);
+    assert_eq!(bench.job(2, W).1, "x");
+}
+
+#[test]
 fn services_max_is_met_and_not_passed() {
     let mut config = Config::default();
     config.limits.services_max = 2;
