@@ -20,9 +20,30 @@ pub(super) struct Flight {
     pub(super) connected: bool,
     /// The attempt whose parts the caller holds; parts of other ones are dropped.
     pub(super) taken: Option<u8>,
+    /// Attempts of this connection that were answered in parts of which some were dropped: what still comes of them has
+    /// a hole, and parts are not numbered. One entry an attempt at most.
+    pub(super) holed: Vec<u8>,
 }
 
 impl Flight {
+    /// Whether a part, or the whole, of an attempt can be handed over; if not, nothing of that attempt can be later.
+    pub(super) fn takes(&mut self, attempt: u8) -> bool {
+        if self.holed.contains(&attempt) {
+            return false;
+        }
+        let other = self.taken.is_some_and(|taken| taken != attempt);
+        if other {
+            self.holed.push(attempt);
+        }
+        !other
+    }
+
+    /// Forgets the parts that the caller holds; whether there were any.
+    pub(super) fn void_parts(&mut self) -> bool {
+        self.holed.extend(self.taken);
+        self.taken.take().is_some()
+    }
+
     /// The request as it is sent now.
     pub(super) fn message(&mut self, config: &Config, number: Number) -> Frames {
         self.connected = true;

@@ -160,9 +160,11 @@ impl Multiplex {
         self.link = Link::Waiting { until: now + retry_in };
         self.outputs.push_back(Output::Close);
         for (number, flight) in &mut self.in_flight {
-            if flight.taken.take().is_some() {
+            if flight.void_parts() {
                 self.outputs.push_back(Output::Restarted(*number));
             }
+            // Nothing of the lost connection can come any more; each attempt is made anew.
+            flight.holed.clear();
         }
         self.event(Event::Lost { outstanding: self.in_flight.len(), retry_in });
     }
@@ -191,7 +193,7 @@ impl Multiplex {
         if reply.service.is_some_and(|service| service != flight.service) {
             return self.event(Event::WrongService);
         }
-        if flight.taken.is_some_and(|taken| taken != attempt) {
+        if !flight.takes(attempt) {
             return self.event(Event::Duplicate);
         }
         match reply.part {
@@ -220,7 +222,7 @@ impl Multiplex {
             return self.admit(now);
         }
         flight.attempt = flight.attempt.saturating_add(1);
-        if flight.taken.take().is_some() {
+        if flight.void_parts() {
             self.outputs.push_back(Output::Restarted(number));
         }
         let deadline = now + flight.patience.timeout;
@@ -234,8 +236,17 @@ impl Multiplex {
         while self.in_flight.len() < self.config.slots() {
             let Some((number, (service, body, patience))) = self.waiting.pop_first() else { return };
             let deadline = now + patience.timeout;
-            let flight =
-                Flight { service, body, patience, attempt: 1, started: now, deadline, connected: false, taken: None };
+            let flight = Flight {
+                service,
+                body,
+                patience,
+                attempt: 1,
+                started: now,
+                deadline,
+                connected: false,
+                taken: None,
+                holed: Vec::new(),
+            };
             self.in_flight.insert(number, flight);
             self.deadlines.insert((deadline, number));
             self.transmit(number);

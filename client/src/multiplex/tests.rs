@@ -248,6 +248,41 @@ fn a_stream_that_falls_silent_is_voided_before_the_next_attempt() {
 }
 
 #[test]
+fn what_comes_late_of_an_attempt_whose_parts_were_voided_is_not_taken_for_the_whole() {
+    let mut world = World::connected(|_| ());
+    world.submit(7);
+    world.reply(Number(7).envelope(1), Part::Partial, "first part");
+    world.pass(2500);
+    assert_eq!(world.reply(Number(7).envelope(1), Part::Partial, "second part"), []);
+    assert_eq!(world.answer(7, 1, "end"), []);
+    assert_eq!(world.events.last(), Some(&Event::Duplicate));
+    assert_eq!(world.answer(7, 2, "whole"), [done(7, "whole")]);
+}
+
+#[test]
+fn what_comes_of_an_attempt_whose_first_part_was_dropped_is_not_taken_for_the_whole() {
+    let mut world = World::connected(|_| ());
+    world.submit(7);
+    world.pass(2500);
+    world.reply(Number(7).envelope(2), Part::Partial, "second run");
+    assert_eq!(world.reply(Number(7).envelope(1), Part::Partial, "first run"), []);
+    world.pass(2500);
+    assert_eq!(world.answer(7, 1, "end of the first run"), []);
+    assert_eq!(world.answer(7, 3, "whole"), [done(7, "whole")]);
+}
+
+#[test]
+fn a_new_connection_forgets_which_attempts_had_a_hole() {
+    let mut world = World::connected(|_| ());
+    world.submit(7);
+    world.reply(Number(7).envelope(1), Part::Partial, "part");
+    world.input(Input::Disconnected);
+    world.pass(100);
+    world.input(Input::Connected);
+    assert_eq!(world.answer(7, 1, "whole"), [done(7, "whole")]);
+}
+
+#[test]
 fn a_forgotten_request_is_never_heard_of_again_and_frees_its_slot() {
     let mut world = World::connected(|config| config.in_flight_max = 1);
     for number in 0..3 {
