@@ -43,12 +43,8 @@ impl Connection {
             Mishap::Truncation { direction, at } => self.pipes[*direction].cut(*at, false),
             Mishap::HalfClose { direction } => self.peers[*direction].half_closes = true,
             Mishap::Flips { direction, at } => self.pipes[*direction].flip(at),
-            Mishap::Oversize { direction, frames } => {
-                let message = match frames {
-                    true => vec![bytes::Bytes::new(); plan.limits.frames_max + 1],
-                    false => vec![vec![7; plan.limits.message_bytes_max + 1].into()],
-                };
-                self.peers[*direction].oversize = Some(message.into());
+            Mishap::Oversize { direction, excess } => {
+                self.peers[*direction].oversize = Some(excess.message(&plan.limits));
             }
         }
     }

@@ -88,8 +88,19 @@ pub(crate) enum Mishap {
     /// A side says something larger than the other takes, after what it had to say.
     Oversize {
         direction: usize,
-        frames: bool,
+        excess: Excess,
     },
+}
+
+/// How a message is too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// One frame too many.
+    Frames,
+    /// So many octets too many, in one frame.
+    Octets(usize),
+    /// Frames of which each would do, and not all together.
+    Together,
 }
 
 /// Octets that a run may carry, however small the pieces: what bounds its time.
@@ -144,7 +155,7 @@ fn last(rng: &mut Rng, octets: [usize; 2]) -> Mishap {
     let direction = rng.index(2);
     match rng.below(10) {
         0..4 => Mishap::None,
-        4 => Mishap::Oversize { direction, frames: rng.chance(50) },
+        4 => Mishap::Oversize { direction, excess: excess(rng) },
         _ => {
             let count = rng.one_of([1, 1, 2, 10]);
             let mut flip = || (place(rng, octets[direction]), u32::try_from(rng.below(8)).unwrap());
@@ -152,6 +163,26 @@ fn last(rng: &mut Rng, octets: [usize; 2]) -> Mishap {
             at.sort_unstable();
             at.dedup_by_key(|(place, _)| *place);
             Mishap::Flips { direction, at }
+        }
+    }
+}
+
+fn excess(rng: &mut Rng) -> Excess {
+    match rng.below(3) {
+        0 => Excess::Frames,
+        1 => Excess::Octets(rng.one_of([1, 400_000])),
+        _ => Excess::Together,
+    }
+}
+
+impl Excess {
+    /// A message that is too large in this way. Of one frame, where only one is allowed, two are too many.
+    pub(crate) fn message(self, limits: &Limits) -> Frames {
+        let octets = |count| Bytes::from(vec![7; count]);
+        match self {
+            Self::Frames => vec![Bytes::new(); limits.frames_max + 1].into(),
+            Self::Octets(excess) => [octets(limits.message_bytes_max + excess)].into(),
+            Self::Together => [octets(limits.message_bytes_max), octets(1)].into(),
         }
     }
 }
