@@ -15,7 +15,7 @@ use mongodb::{Client, Collection};
 use super::namespace::RESERVED;
 use super::{Answer, Fault, Namespace, Store, too_large};
 use crate::cache::Grant;
-use crate::limits::{ANSWER_BYTES_MAX, MONGO_PATIENCE};
+use crate::limits::{ANSWER_BYTES_MAX, MONGO_ANSWER_PATIENCE, MONGO_PATIENCE};
 use crate::query::{Filter, Update};
 use crate::refusal::Refusal;
 
@@ -85,7 +85,7 @@ impl Mongo {
 
 impl Store for Mongo {
     fn create<'a>(&'a self, namespace: &'a Namespace, document: Document) -> Answer<'a, ()> {
-        async move { Ok(self.collection(namespace).insert_one(document).await.map(drop)?) }.boxed()
+        within(async move { Ok(self.collection(namespace).insert_one(document).await.map(drop)?) }).boxed()
     }
 
     fn retrieve<'a>(
@@ -94,35 +94,45 @@ impl Store for Mongo {
         filter: &'a Filter,
         rows_max: usize,
     ) -> Answer<'a, Vec<Document>> {
-        self.find(namespace, filter, rows_max).boxed()
+        within(self.find(namespace, filter, rows_max)).boxed()
     }
 
     fn update<'a>(&'a self, namespace: &'a Namespace, filter: &'a Filter, update: &'a Update) -> Answer<'a, u64> {
-        async move {
+        within(async move {
             let (filter, update) = (filter.document().clone(), update.document().clone());
             Ok(self.collection(namespace).update_many(filter, update).await?.modified_count)
-        }
+        })
         .boxed()
     }
 
     fn delete<'a>(&'a self, namespace: &'a Namespace, filter: &'a Filter) -> Answer<'a, u64> {
-        async move { Ok(self.collection(namespace).delete_many(filter.document().clone()).await?.deleted_count) }
-            .boxed()
+        within(
+            async move { Ok(self.collection(namespace).delete_many(filter.document().clone()).await?.deleted_count) },
+        )
+        .boxed()
     }
 
     fn grant<'a>(&'a self, database: &'a str) -> Answer<'a, Grant> {
-        async move {
+        within(async move {
             match self.grants(database).find_one(doc! { "_id": GRANT }).await? {
                 Some(document) => Grant::from_document(&document).map_err(Fault::Broken),
                 None => Ok(Grant::default()),
             }
-        }
+        })
         .boxed()
     }
 
     fn exchange_grant<'a>(&'a self, database: &'a str, revision: i64, grant: &'a Grant) -> Answer<'a, bool> {
-        self.exchange(database, revision, grant).boxed()
+        within(self.exchange(database, revision, grant)).boxed()
     }
+}
+
+/// One operation, bounded: whoever asked is told instead of waiting for a server that is frozen.
+async fn within<T>(operation: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::time::timeout(MONGO_ANSWER_PATIENCE, operation).await.unwrap_or_else(|_| {
+        let seconds = MONGO_ANSWER_PATIENCE.as_secs();
+        Err(Fault::Broken(format!("MongoDB did not answer within {seconds} s; whether a write took place is unknown")))
+    })
 }
 
 impl From<Error> for Fault {
@@ -150,3 +160,23 @@ const DUPLICATE_KEY: i32 = 11000;
 /// EmptyFieldName, DottedFieldName, ImmutableField, InvalidNamespace, DocumentValidationFailure, CannotBackfillArray,
 /// BSONObjectTooLarge, a document that an update made too large, and a database's name that differs in case only.
 const REQUEST_CODES: [i32; 17] = [2, 9, 14, 15, 28, 40, 52, 56, 57, 66, 73, 121, 197, 10334, 17419, 17420, 13297];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_costs_a_bounded_time() {
+        let before = tokio::time::Instant::now();
+        let fault = within(std::future::pending::<Result<(), Fault>>()).await;
+        assert!(matches!(fault, Err(Fault::Broken(text)) if text.contains("12 s")));
+        assert_eq!(before.elapsed(), MONGO_ANSWER_PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_time_is_passed_on() {
+        assert!(matches!(within(async { Ok(7) }).await, Ok(7)));
+        let duplicate = within(async { Err::<(), _>(Fault::Duplicate("_id".into())) }).await;
+        assert!(matches!(duplicate, Err(Fault::Duplicate(_))));
+    }
+}
