@@ -67,19 +67,21 @@ fn a_broker_killed_under_load_comes_back_to_its_workers_and_clients() {
     let beat = ["--heartbeat", "300ms"];
     let _workers: Vec<_> = (0..3).map(|_| Majordomo::worker(&endpoint, &[&["echo"][..], &beat].concat())).collect();
     wait_for_workers(&endpoint, "echo", 3);
+    let (answered, answers) = std::sync::mpsc::channel();
     let clients: Vec<_> = (0..4)
         .map(|number| {
-            let endpoint = endpoint.clone();
+            let (endpoint, answered) = (endpoint.clone(), answered.clone());
             std::thread::spawn(move || {
                 for sequence in 0..30 {
                     let body = format!("{number}:{sequence}");
                     let patience = ["--timeout", "500ms", "--retries", "60"];
                     assert_eq!(call(&endpoint, &[&patience[..], &["echo", &body]].concat()), [body]);
+                    answered.send(()).unwrap();
                 }
             })
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(300));
+    answers.iter().take(8).for_each(drop);
     broker.kill();
     let _broker = Majordomo::broker_at(&endpoint);
     for client in clients {

@@ -5,15 +5,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, reason = "a test")]
 
+mod asking;
+
 use std::convert::Infallible;
 use std::process::Stdio;
 use std::time::Duration;
 
+use asking::ask_all;
 use client::{Client, LazyPirate, Reply};
 use futures_util::stream;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::task::JoinSet;
 use worker::{Dialect, Frames, Request, Shutdown, Worker};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -84,18 +86,6 @@ async fn majortomo_broker() -> Option<Foreign> {
 
 async fn echo(request: Request) -> Result<Frames, Infallible> {
     Ok(request.body)
-}
-
-async fn ask_all(client: &Client, count: u32) -> usize {
-    let mut asking = JoinSet::new();
-    for number in 0..count {
-        let client = client.clone();
-        asking.spawn(async move {
-            let reply = client.request("echo", [number.to_string()]).await.unwrap();
-            assert_eq!(reply.body, [number.to_string()].into());
-        });
-    }
-    asking.join_all().await.len()
 }
 
 #[tokio::test]

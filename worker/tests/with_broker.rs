@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
+mod asking;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use asking::ask_all;
 use broker::Server;
 use client::{Client, Error, LazyPirate, Reply};
 use futures_util::stream;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use worker::runtime::shutdown::Trigger;
 use worker::runtime::zmtp::Endpoint;
 use worker::{Dialect, Frames, Request, Shutdown, Worker};
@@ -74,18 +77,6 @@ impl Broker {
     fn client(&self) -> client::Builder {
         Client::builder(self.endpoint.to_string()).timeout(PATIENCE)
     }
-}
-
-async fn ask_all(client: &Client, count: u32) -> usize {
-    let mut asking = JoinSet::new();
-    for number in 0..count {
-        let client = client.clone();
-        asking.spawn(async move {
-            let reply = client.request("echo", [number.to_string()]).await.unwrap();
-            assert_eq!(reply.body, [number.to_string()].into());
-        });
-    }
-    asking.join_all().await.len()
 }
 
 #[tokio::test]
