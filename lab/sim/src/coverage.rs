@@ -40,7 +40,7 @@ pub const TABLES: [Table; 4] = [
         inputs: &["connected", "disconnected", "message", "part", "final", "shutdown", "tick"],
         // Without a socket there is neither connection nor message; holding means that all slots are taken by orphans;
         // nothing is answered where no job runs; an ended process hears nothing. `down` is passed through within one
-        // input while serving, and a socket that is opening has nothing to wait for.
+        // input while serving, a socket that is opening has nothing to wait for, and a broker says nothing before READY.
         impossible: &[
             (0, 0),
             (0, 1),
@@ -48,6 +48,7 @@ pub const TABLES: [Table; 4] = [
             (1, 1),
             (1, 2),
             (2, 0),
+            (2, 2),
             (3, 0),
             (3, 3),
             (3, 4),
@@ -75,7 +76,8 @@ pub const TABLES: [Table; 4] = [
         name: "pirate",
         states: &["no socket", "pausing", "opening", "connected", "pausing with call", "opening with call", "waiting"],
         inputs: &["request", "connected", "disconnected", "message", "tick"],
-        // No socket, or none yet: nothing can come from it. Without a call there is no deadline but that of a pause.
+        // No socket, or none yet: nothing can come from it. Without a call there is no deadline but that of a pause, and
+        // no answer either: whoever gives a request up closes its socket, and our broker answers once.
         impossible: &[
             (0, 1),
             (0, 2),
@@ -90,6 +92,7 @@ pub const TABLES: [Table; 4] = [
             (2, 3),
             (2, 4),
             (3, 1),
+            (3, 3),
             (3, 4),
             (4, 1),
             (4, 2),

@@ -13,6 +13,7 @@
 //! - [`net`] connections and datagrams; the nodes are processes with a machine, a clock and a driver's hands
 //! - [`oracle`] what must hold; [`coverage`] where the machines have been; [`trace`] the readable story
 //! - [`disk`] disks that tear, lose, rot and fill
+//! - [`sweep`] many seeds over threads; [`shrink`] makes a failing plan smaller
 //! - [`rng`], [`hash`], [`queue`] chance, the hash of a run, and the order of events
 
 mod clock;
@@ -29,6 +30,7 @@ pub mod oracle;
 pub mod plan;
 pub mod queue;
 pub mod rng;
+pub mod shrink;
 pub mod sweep;
 pub mod trace;
 pub mod workload;

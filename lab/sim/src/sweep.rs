@@ -1,13 +1,11 @@
 //! Many seeds, spread over threads: what they had in common, and those that failed.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use crate::coverage::Coverage;
 use crate::fault::KINDS;
 use crate::oracle::Violation;
-use crate::plan::Plan;
 use crate::trace::Trace;
 use crate::{workload, world};
 
@@ -35,16 +33,6 @@ pub struct Report {
 /// Failures that are kept.
 pub const FAILURES_MAX: usize = 1000;
 
-/// Runs a plan; a panic of a machine is a violation, too.
-pub fn run(plan: &Plan, trace: Trace) -> world::Outcome {
-    catch_unwind(AssertUnwindSafe(|| world::run(plan, trace))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a text");
-        let violations = vec![Violation { oracle: "panic", at: 0, what: text.to_owned() }];
-        world::Outcome { violations, ..world::Outcome::default() }
-    })
-}
-
 /// Runs `count` seeds from `first` on, in `threads` threads. `progress` hears of each finished seed.
 pub fn sweep(first: u64, count: u64, threads: usize, mut progress: impl FnMut(&Report)) -> Report {
     let next = AtomicU64::new(0);
@@ -60,7 +48,7 @@ pub fn sweep(first: u64, count: u64, threads: usize, mut progress: impl FnMut(&R
                         return;
                     }
                     let seed = first.wrapping_add(place);
-                    let outcome = run(&workload::plan(seed), Trace::default());
+                    let outcome = world::run(&workload::plan(seed), Trace::default());
                     if sender.send((seed, outcome)).is_err() {
                         return;
                     }

@@ -9,6 +9,7 @@
 //! something that it planned, a fault begins or ends.
 
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::clock::Clock;
 use crate::coverage::Coverage;
@@ -78,13 +79,17 @@ enum Phase {
     Over,
 }
 
-/// Runs a plan to its end, or to the first violation.
+/// Runs a plan to its end, or to the first violation. A machine that panics is a violation, too.
 pub fn run(plan: &Plan, trace: Trace) -> Outcome {
     let mut world = World::new(plan.clone(), trace);
-    while world.phase != Phase::Over && world.env.oracles.violations().is_empty() {
-        if !world.step() {
-            break;
-        }
+    // After a panic nothing is asked of the machines any more; what the oracles and the trace have is whole.
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        while world.phase != Phase::Over && world.env.oracles.violations().is_empty() && world.step() {}
+    }));
+    if let Err(panic) = ran {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text");
+        world.env.oracles.violated(world.env.now, "panic", text.to_owned());
     }
     Outcome {
         hash: world.env.hash.value(),

@@ -7,6 +7,7 @@ mod fuzz;
 mod layers;
 mod process;
 mod rust_source;
+mod sim;
 mod test;
 mod tidy;
 mod tools;
@@ -31,6 +32,8 @@ enum Arguments {
     Fuzz(fuzz::Arguments),
     /// Install what the tests need, then run everything that must hold
     Test(test::Arguments),
+    /// Run the simulator: many seeds, or one again
+    Sim(sim::Arguments),
     /// Measure ours and its peers side by side
     Bench(bench::Arguments),
 }
@@ -54,6 +57,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Arguments::Tidy => tidy::run(&metadata),
         Arguments::Fuzz(arguments) => fuzz::run(&metadata, arguments),
         Arguments::Test(arguments) => test::run(&metadata, arguments),
+        Arguments::Sim(arguments) => sim::run(&metadata, arguments),
         Arguments::Bench(arguments) => bench::run(&metadata, arguments),
     }
 }

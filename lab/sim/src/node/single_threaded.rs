@@ -48,7 +48,12 @@ impl SingleThreaded {
         }
     }
 
+    /// Gives the connection up, and the job that came on it.
     fn reconnect(&mut self, context: &mut Context<'_>) {
+        self.job = None;
+        if self.is_ending {
+            return self.leave(context);
+        }
         if let Some(link) = self.link.take() {
             context.close(link, Side::Dialer, false);
         }
@@ -71,7 +76,6 @@ impl SingleThreaded {
             Ok(ToWorker::Heartbeat) => {}
             Ok(ToWorker::Disconnect) => {
                 // A single thread that works reads nothing; here it reads, and lets its work go.
-                self.job = None;
                 self.reconnect(context);
             }
             Err(fault) => {
@@ -164,7 +168,7 @@ impl Actor for SingleThreaded {
             }
             Heard::Message(frames) => self.on_command(context, frames),
             Heard::Disconnected => {
-                self.job = None;
+                self.is_connected = false;
                 self.reconnect(context);
             }
         }

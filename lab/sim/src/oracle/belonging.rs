@@ -77,9 +77,11 @@ mod tests {
         assert_eq!(last(&mut request(), (1, 5), &["503 none"].into()), Ok(()));
     }
 
+    type Stamps = &'static [(u64, u32, bool)];
+
     #[test]
     fn another_ones_answer_a_gap_a_mixture_and_an_end_too_early_are_found() {
-        let wrong: [(u64, &[(u64, u32, bool)]); 5] = [
+        let wrong: [(u64, Stamps); 5] = [
             (6, &[(9, 0, true)]),
             (5, &[(9, 1, true)]),
             (5, &[(9, 0, false), (8, 1, true)]),

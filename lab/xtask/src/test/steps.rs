@@ -42,6 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", run: clippy },
     Step { name: "pure", run: pure },
     Step { name: "test", run: |run| process::run(&mut run.cargo(&["test", "--workspace", "--no-fail-fast"])) },
+    Step { name: "sim", run: sim },
     Step { name: "docs", run: docs },
     Step { name: "compose", run: compose },
     Step { name: "fuzz", run: fuzz },
@@ -69,6 +70,12 @@ fn pure(run: &Context<'_>) -> anyhow::Result<()> {
         arguments.extend(["--package", name]);
     }
     process::run(&mut run.cargo(&arguments))
+}
+
+/// Ten thousand seeds: about a minute on two processors, and all of what the simulator promises to CI.
+fn sim(run: &Context<'_>) -> anyhow::Result<()> {
+    let words = ["run", "--release", "--quiet", "--package", "sim", "--", "sweep", "--seeds", "10000"];
+    process::run(&mut run.cargo(&words))
 }
 
 fn docs(run: &Context<'_>) -> anyhow::Result<()> {
