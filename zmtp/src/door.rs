@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::authority::{Admission, Applicant, Credentials, Decision, Gate, Proof, Refusal};
 use crate::curve::{Fresh, SEED_BYTES};
@@ -53,9 +54,9 @@ pub(crate) fn handshake(
     let is_curve = mechanism.is_curve();
     let local = Local { socket_type, identity, domain, mechanism };
     let handshake = if is_curve {
-        let mut seed = [0; SEED_BYTES];
-        getrandom::fill(&mut seed)?;
-        Handshake::fresh(local, Fresh::new(seed, number, Arc::clone(&shared.cookies)))
+        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        getrandom::fill(&mut *seed)?;
+        Handshake::fresh(local, Fresh::new(*seed, number, Arc::clone(&shared.cookies)))
     } else {
         Handshake::new(local)
     };

@@ -136,8 +136,7 @@ pub enum FaultKind {
 
 impl Fault {
     /// Whether the next attempt to connect would meet it again, unless somebody changes something.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn is_lasting(&self) -> bool {
+    pub fn is_lasting(&self) -> bool {
         use Fault::{Domain, Forged, Identity, Mechanism, Refused, SocketType};
         matches!(self, Refused(_) | Domain { .. } | Forged(_) | Identity | Mechanism(_) | SocketType(_))
     }

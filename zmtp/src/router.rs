@@ -199,9 +199,10 @@ impl Router {
         if let Some([.., Event::Message { .. }, Event::Message { .. }]) = events.get(start..) {
             link.outlet.expect_company();
         }
-        if let Some(Event::Connected { peer, identity, principal }) = events.get(start) {
+        if let Some(Event::Connected { peer, identity, principal }) = events.get_mut(start) {
             let principal = principal.clone();
-            self.on_connected(*peer, Peer { link, identity: identity.clone(), principal, dismissed: false });
+            let joining = Peer { link, identity: std::mem::take(identity), principal, dismissed: false };
+            *identity = self.on_connected(*peer, joining);
         }
         let Some(peer) = events.last().filter(|_| events.len() > start).map(Event::peer) else { return };
         if self.peers.get(&peer).is_some_and(|peer| peer.dismissed) {
@@ -219,14 +220,14 @@ impl Router {
     /// The newest connection of an identity wins: the old one may be a corpse that nobody has noticed yet.
     ///
     /// Not so when the old one proved to be somebody else. The handshake refuses that already, unless it has forgotten
-    /// whose the identity is; then the new one has none here.
-    fn on_connected(&mut self, id: PeerId, mut peer: Peer) {
+    /// whose the identity is; then the new one leaves without having been called so. Returns the identity that it has.
+    fn on_connected(&mut self, id: PeerId, mut peer: Peer) -> Bytes {
         let older = self.identities.get(&peer.identity).and_then(|older| self.peers.get(older));
         if let Some(older) = older
             && !older.is_also(&peer)
         {
             peer.link.outlet.close(Closing::Now);
-            peer.identity = Bytes::new();
+            (peer.identity, peer.dismissed) = (Bytes::new(), true);
         } else if let Some(older) = older {
             self.counts.replaced += 1;
             older.link.outlet.close(Closing::Now);
@@ -234,7 +235,9 @@ impl Router {
         if !peer.identity.is_empty() {
             self.identities.insert(peer.identity.clone(), id);
         }
+        let identity = peer.identity.clone();
         self.peers.insert(id, peer);
+        identity
     }
 
     /// By number, not by identity: a late end must not take the successor along.

@@ -215,7 +215,8 @@ async fn a_forgotten_identity_is_still_not_taken_from_one_who_is_there() {
         endpoint,
         Options { reconnect: Backoff { first: PATIENCE, max: PATIENCE }, ..named(4, "mine") },
     );
-    let (thief, _) = router.connected().await;
+    let (thief, identity) = router.connected().await;
+    assert_eq!(identity, &b""[..]);
     assert_eq!(router.disconnected().await, thief, "closed at once");
     router.socket.try_send(id, Frames::from(["still mine"])).unwrap();
     assert_eq!(first.message().await.1, Frames::from(["still mine"]));

@@ -16,7 +16,19 @@
 //! Each file tells a part: [keys], the [crypto] they need, the [cookie], the two sides of the handshake ([client],
 //! [server]), and what protects the traffic after it: [message] by message, [inbound] and [outbound].
 //!
-//! None of it reads a clock or a random source: both come from outside, in [`Fresh`].
+//! None of it reads a clock or a random source: both come from outside, in [`Fresh`]. A socket brings its own:
+//!
+//! ```
+//! # #[cfg(feature = "tokio")]
+//! # fn options(text_of_our_key: &str, text_of_server_key: &str) -> Result<zmtp::Options, zmtp::KeyError> {
+//! use std::sync::Arc;
+//! use zmtp::{Mechanism, Options, curve::KeyPair};
+//!
+//! let keys = Arc::new(KeyPair::new(text_of_our_key.parse()?));
+//! let mechanism = Mechanism::CurveClient { keys, server: text_of_server_key.parse()? };
+//! Ok(Options { mechanism, ..Options::default() })
+//! # }
+//! ```
 
 mod client;
 mod cookie;
