@@ -6,6 +6,7 @@
 //! - [`machine`] the one shape that every component has
 //! - [`time`], [`timers`], [`backoff`] time as numbers, wake-ups for many things at once, delays that grow
 //! - [`frames`], [`limits`], [`identity`], [`fault`] messages, their bounds, the names of things, and blame
+//! - [`rights`] what a peer may do
 //! - [`mdp`], [`mmi`] the Majordomo protocol (RFC 7 and 18) and its management interface (RFC 8)
 
 pub mod backoff;
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod machine;
 pub mod mdp;
 pub mod mmi;
+pub mod rights;
 pub mod time;
 pub mod timers;
 
@@ -24,4 +26,5 @@ pub use fault::PeerFault;
 pub use frames::Frames;
 pub use identity::{PeerId, Priority, RequestId, ServiceName};
 pub use machine::Machine;
+pub use rights::{PeerLimits, Rights};
 pub use time::Instant;
