@@ -16,7 +16,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use protocol::PeerId;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 
 use crate::command;
@@ -95,20 +94,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Closes so that what was written arrives: a socket closed with octets unread would reset the connection, and the
-    /// reset would overtake them. Waits for the peer to close, within linger; what it still says is dropped.
+    /// Closes so that what was written arrives, within linger.
     pub(crate) async fn part(&mut self) {
-        let stream = &mut self.stream;
-        let parting = async {
-            stream.shutdown().await?;
-            let mut dropped = Vec::with_capacity(4096);
-            while stream.read_buf(&mut dropped).await? > 0 {
-                dropped.clear();
-            }
-            std::io::Result::Ok(())
-        };
-        // Broken or late: either way there is nobody left to be polite to.
-        let _ = tokio::time::timeout(self.shared.options.linger, parting).await;
+        self.stream.part(self.shared.options.linger).await;
     }
 
     /// What was not written, for the next connection.

@@ -187,11 +187,16 @@ impl Keeper {
             return Err(End::Closed);
         };
         self.shared.counters.accepted.fetch_add(1, Relaxed);
-        let established =
-            negotiate(&mut stream, SocketType::Dealer, id, &self.shared).await.map_err(|end| match end {
-                End::Closed => End::Fault(Fault::HandshakeClosed),
-                end => end,
-            })?;
+        let established = match negotiate(&mut stream, SocketType::Dealer, id, &self.shared).await {
+            Ok(established) => established,
+            Err(End::Closed) => return Err(End::Fault(Fault::HandshakeClosed)),
+            Err(end) => {
+                if matches!(&end, End::Fault(fault) if fault.is_told()) {
+                    stream.part(self.shared.options.linger).await;
+                }
+                return Err(end);
+            }
+        };
         self.shared.counters.established.fetch_add(1, Relaxed);
         Ok((id, stream, established))
     }

@@ -141,6 +141,13 @@ impl Fault {
         matches!(self, Refused(_) | Domain { .. } | Forged(_) | Identity | Mechanism(_) | SocketType(_))
     }
 
+    /// Whether a peer that is at fault in its handshake may have been told so with ERROR.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_told(&self) -> bool {
+        use Fault::{Denied, Domain, Identity, IdentityTaken, Metadata, SocketType};
+        matches!(self, Denied(400..) | Domain { .. } | Identity | IdentityTaken | Metadata | SocketType(_))
+    }
+
     /// What to count it as.
     pub fn kind(&self) -> FaultKind {
         match self {

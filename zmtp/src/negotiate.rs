@@ -53,33 +53,13 @@ async fn converse(stream: &mut Stream, mut handshake: Handshake, shared: &Shared
             }
         }
         input.drain(..consumed);
-        match step {
-            Ok(None) => {}
-            Ok(Some(peer)) => return Ok(Established { peer, rest: input, session: handshake.take_session() }),
-            Err(fault) => {
-                if !output.is_empty() {
-                    let linger = shared.options.linger;
-                    // Late or not, there is nothing more to say.
-                    let _ = tokio::time::timeout(linger, leave(stream)).await;
-                }
-                return Err(End::Fault(fault));
-            }
+        if let Some(peer) = step.map_err(End::Fault)? {
+            return Ok(Established { peer, rest: input, session: handshake.take_session() });
         }
         input.reserve(READ_BYTES);
         match stream.read_buf(&mut input).await {
             Ok(received) if received > 0 => {}
             _ => return Err(End::Closed),
-        }
-    }
-}
-
-/// Lets a last word arrive: a socket closed with octets unread would reset the connection, and the reset would overtake
-/// the word. The peer keeps its place among the half-open meanwhile.
-async fn leave(stream: &mut Stream) {
-    let mut dropped = Vec::with_capacity(READ_BYTES);
-    if stream.shutdown().await.is_ok() {
-        while matches!(stream.read_buf(&mut dropped).await, Ok(received) if received > 0) {
-            dropped.clear();
         }
     }
 }

@@ -8,6 +8,7 @@ use protocol::PeerId;
 use tokio::sync::mpsc;
 
 use crate::connection::{Connection, End};
+use crate::fault::Fault;
 use crate::half_open::{HalfOpen, Origin, Pass};
 use crate::link::{Link, Member, Shared};
 use crate::negotiate::negotiate;
@@ -45,24 +46,23 @@ impl Reception {
         let (shared, running) = (Arc::clone(&self.shared), self.running.clone());
         tokio::spawn(async move {
             let _running = running;
-            if let End::Fault(fault) = serve(stream, pass, PeerId(number), &link, &shared).await {
-                shared.counters.count_fault(&fault);
-            }
+            serve(stream, pass, PeerId(number), &link, &shared).await;
         });
     }
 }
 
 /// A connection's whole life.
-async fn serve(mut stream: Stream, pass: Pass, id: PeerId, link: &Arc<Link>, shared: &Arc<Shared>) -> End {
+async fn serve(mut stream: Stream, pass: Pass, id: PeerId, link: &Arc<Link>, shared: &Arc<Shared>) {
     let outcome = tokio::select! {
         outcome = negotiate(&mut stream, SocketType::Router, id, shared) => outcome,
         () = pass.evicted() => Err(End::Asked),
     };
-    drop(pass);
     let established = match outcome {
         Ok(established) => established,
-        Err(end) => return end,
+        Err(End::Fault(fault)) => return refuse(&mut stream, &pass, &fault, shared).await,
+        Err(_) => return,
     };
+    drop(pass);
     shared.counters.established.fetch_add(1, Relaxed);
     let member = Member::join(shared, link, id, &established.peer);
     if shared.is_abandoned() {
@@ -71,8 +71,20 @@ async fn serve(mut stream: Stream, pass: Pass, id: PeerId, link: &Arc<Link>, sha
     let mut connection = Connection::new(stream, id, established, link, shared);
     let end = connection.run().await;
     drop(member);
-    if end == End::Flushed {
-        connection.part().await;
+    match end {
+        End::Fault(fault) => shared.counters.count_fault(&fault),
+        End::Flushed => connection.part().await,
+        End::Asked | End::Closed => {}
     }
-    end
+}
+
+/// A peer that was told why it is not let in should be able to read it; meanwhile it still counts as half-open.
+async fn refuse(stream: &mut Stream, pass: &Pass, fault: &Fault, shared: &Shared) {
+    shared.counters.count_fault(fault);
+    if fault.is_told() {
+        tokio::select! {
+            () = stream.part(shared.options.linger) => {}
+            () = pass.evicted() => {}
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// How long a TCP connection is silent before the kernel probes it, and how often then.
@@ -53,6 +53,21 @@ impl Stream {
             Self::Tcp(stream) => stream.peer_addr().ok().map(|peer| peer.ip().to_canonical()),
             Self::Ipc(_) => None,
         }
+    }
+
+    /// Closes so that what was written arrives: a socket closed with octets unread would reset the connection, and the
+    /// reset would overtake them. Waits for the peer to close, for `linger` at most; what it still says is dropped.
+    pub(crate) async fn part(&mut self, linger: Duration) {
+        let parting = async {
+            self.shutdown().await?;
+            let mut dropped = Vec::with_capacity(4096);
+            while self.read_buf(&mut dropped).await? > 0 {
+                dropped.clear();
+            }
+            io::Result::Ok(())
+        };
+        // Broken or late: either way there is nobody left to be polite to.
+        let _ = tokio::time::timeout(linger, parting).await;
     }
 }
 
