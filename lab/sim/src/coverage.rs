@@ -40,7 +40,7 @@ pub const TABLES: [Table; 4] = [
         inputs: &["connected", "disconnected", "message", "part", "final", "shutdown", "tick"],
         // Without a socket there is neither connection nor message; holding means that all slots are taken by orphans;
         // nothing is answered where no job runs; an ended process hears nothing. `down` is passed through within one
-        // input while serving, a socket that is opening has nothing to wait for, and a broker says nothing before READY.
+        // input while serving; a socket that is opening has nothing to wait for; no broker speaks before READY.
         impossible: &[
             (0, 0),
             (0, 1),
@@ -76,8 +76,8 @@ pub const TABLES: [Table; 4] = [
         name: "pirate",
         states: &["no socket", "pausing", "opening", "connected", "pausing with call", "opening with call", "waiting"],
         inputs: &["request", "connected", "disconnected", "message", "tick"],
-        // No socket, or none yet: nothing can come from it. Without a call there is no deadline but that of a pause, and
-        // no answer either: whoever gives a request up closes its socket, and our broker answers once.
+        // No socket, or none yet: nothing can come from it. Without a call there is no deadline but that of a pause,
+        // and no answer either: whoever gives a request up closes its socket, and our broker answers once.
         impossible: &[
             (0, 1),
             (0, 2),

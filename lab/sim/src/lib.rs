@@ -16,6 +16,7 @@
 //! - [`sweep`] many seeds over threads; [`shrink`] makes a failing plan smaller
 //! - [`rng`], [`hash`], [`queue`] chance, the hash of a run, and the order of events
 
+mod cast;
 mod clock;
 pub mod coverage;
 pub mod disk;
@@ -27,7 +28,9 @@ mod marker;
 pub mod net;
 mod node;
 pub mod oracle;
+mod phases;
 pub mod plan;
+mod process;
 pub mod queue;
 pub mod rng;
 pub mod shrink;

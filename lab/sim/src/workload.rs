@@ -151,8 +151,8 @@ fn hostile(root: &Rng, id: u32, broker: u32, services: u8) -> Hostile {
     Hostile { id, broker, messages, think_ms: rng.one_of([1, 20, 200]), services }
 }
 
-/// Heartbeats differ, but each side's is well within the other's patience: a worker that is told to expect more than its
-/// broker gives can never stay.
+/// Heartbeats differ, but each side's is well within the other's patience: a worker that expects more than its broker
+/// gives can never stay.
 const HEARTBEATS_MS: [u64; 3] = [500, 800, 1000];
 
 #[cfg(test)]

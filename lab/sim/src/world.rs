@@ -1,31 +1,21 @@
 //! The world: nodes, network, faults and oracles of one run, moved on event by event.
 //!
-//! ```text
-//!   storm ── faults end, all that died is started again ──► calm ── all requests have ended ──► probe
-//!         ── all probes are answered ──► leave ── workers and clients have gone ──► inspect, end
-//! ```
-//!
 //! An *event* is one thing that happens: a message or the end of a connection arrives, a machine is ticked, a node does
 //! something that it planned, a fault begins or ends.
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::clock::Clock;
+use crate::cast;
 use crate::coverage::Coverage;
 use crate::env::Env;
 use crate::fault::KINDS;
 use crate::hash::EventHash;
 use crate::net::{Arrival, Link, Network, Side};
-use crate::node::broker::BrokerNode;
-use crate::node::hostile::Hostile;
-use crate::node::multiplex::MultiplexNode;
-use crate::node::pirate::PirateNode;
-use crate::node::session::SessionNode;
-use crate::node::single_threaded::SingleThreaded;
-use crate::node::{Actor, Context, Exit, Heard, Node, NodeId, Process, Wish};
+use crate::node::{Actor, Context, Exit, Heard, Node, NodeId, Process};
 use crate::oracle::{Oracles, Violation};
-use crate::plan::{ClientKind, Plan};
+use crate::phases::{Phase, STEP};
+use crate::plan::Plan;
 use crate::queue::{Event, MILLISECOND, Nanos, Queue};
 use crate::rng::Rng;
 use crate::trace::Trace;
@@ -63,20 +53,10 @@ pub(crate) struct World {
     /// Chance of the faults themselves.
     pub(super) rng: Rng,
     events: u64,
-    phase: Phase,
-    phase_since: Nanos,
+    pub(super) phase: Phase,
+    pub(super) phase_since: Nanos,
     /// Clients that have shown that they are answered again.
-    probed: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Storm,
-    Calm,
-    Probe,
-    Leave,
-    Close,
-    Over,
+    pub(super) probed: usize,
 }
 
 /// Runs a plan to its end, or to the first violation. A machine that panics is a violation, too.
@@ -106,7 +86,7 @@ pub fn run(plan: &Plan, trace: Trace) -> Outcome {
 impl World {
     fn new(plan: Plan, trace: Trace) -> Self {
         let root = Rng::new(plan.seed);
-        let nodes = nodes(&plan, &root);
+        let nodes = cast::nodes(&plan, &root);
         let env = Env {
             now: 0,
             queue: Queue::default(),
@@ -321,224 +301,12 @@ impl World {
         }
     }
 
-    /// Starts a process, if none runs.
-    pub(super) fn start(&mut self, id: NodeId) {
-        let now = self.env.now;
-        let Some(node) = self.nodes.get_mut(id.0).filter(|node| node.process == Process::Off) else { return };
-        node.process = Process::Running;
-        node.life += 1;
-        node.armed = None;
-        node.postponed.clear();
-        self.env.trace.line(now, &node.name, || "starts".to_owned());
-        self.happened(6, id.0);
-        self.act(id, |actor, context| actor.start(context));
-        self.settle(id);
-    }
-
-    /// A process has ended politely. Whoever is still connected to it learns so.
-    fn ended(&mut self, id: NodeId) {
-        let now = self.env.now;
-        let Some(node) = self.nodes.get_mut(id.0) else { return };
-        node.process = Process::Ended;
-        self.env.trace.line(now, &node.name, || "ends".to_owned());
-        let Env { queue, net, .. } = &mut self.env;
-        net.finish(now, queue, &mut node.rng, id);
-    }
-
-    /// A process killed itself by what it does; it is started again soon.
-    fn died_of_work(&mut self, id: NodeId) {
-        self.kill(id);
-        self.env.queue.push(self.env.now + RESTART, Event::Start { node: id });
-    }
-
-    /// A process dies from one instant to the next; its connections stay to be dealt with by the caller.
-    pub(super) fn kill_silently(&mut self, id: NodeId) {
-        let now = self.env.now;
-        self.act(id, |actor, context| actor.die(context));
-        let Some(node) = self.nodes.get_mut(id.0) else { return };
-        node.process = Process::Off;
-        self.env.trace.line(now, &node.name, || "dies".to_owned());
-    }
-
-    /// A process dies and its system closes its connections.
-    pub(super) fn kill(&mut self, id: NodeId) {
-        self.kill_silently(id);
-        let Env { now, queue, net, .. } = &mut self.env;
-        net.hang_up(*now, queue, &mut self.rng, id);
-    }
-
     pub(super) fn find(&self, id: u32) -> Option<NodeId> {
         self.nodes.iter().position(|node| node.id == id).map(NodeId)
     }
-
-    fn on_phase(&mut self) {
-        let calm_for = self.env.now - self.phase_since;
-        match self.phase {
-            Phase::Storm => self.calm_down(),
-            Phase::Calm if calm_for >= self.settled_after() && self.env.oracles.open() == 0 => {
-                self.env.served = self.served();
-                (self.phase, self.phase_since) = (Phase::Probe, self.env.now);
-                self.probe_next();
-            }
-            Phase::Probe if self.env.oracles.open() == 0 => self.probe_next(),
-            Phase::Calm | Phase::Probe if calm_for > PATIENCE => {
-                self.env.oracles.all_must_have_ended(self.env.now);
-                self.phase = Phase::Over;
-            }
-            Phase::Calm | Phase::Probe => {}
-            Phase::Leave if calm_for >= LEAVE => {
-                for broker in 0..self.plan.brokers.len() {
-                    self.act(NodeId(broker), |actor, context| actor.inspect(context));
-                }
-                self.enter(Phase::Close, Wish::End);
-            }
-            Phase::Leave => {}
-            Phase::Close | Phase::Over => self.close(),
-        }
-        self.env.queue.push(self.env.now + STEP, Event::Phase);
-    }
-
-    /// Ends the storm: every fault ends, all that died is started again.
-    fn calm_down(&mut self) {
-        for index in 0..self.plan.faults.len() {
-            self.on_relief(index);
-        }
-        for node in 0..self.nodes.len() {
-            self.start(NodeId(node));
-        }
-        self.enter(Phase::Calm, Wish::Calm);
-    }
-
-    /// One client after the other shows that it is answered: together they might fill a short queue.
-    fn probe_next(&mut self) {
-        let first = self.plan.brokers.len() + self.plan.workers.len();
-        if self.probed >= self.plan.clients.len() {
-            return self.enter(Phase::Leave, Wish::End);
-        }
-        let client = NodeId(first + self.probed);
-        self.probed += 1;
-        self.wish(client, Wish::Probe);
-    }
-
-    /// Goes over to a phase and tells those whom it concerns: everybody but brokers, which end last.
-    fn enter(&mut self, phase: Phase, wish: Wish) {
-        self.env.trace.line(self.env.now, "world", || format!("{phase:?}"));
-        (self.phase, self.phase_since) = (phase, self.env.now);
-        let brokers = self.plan.brokers.len();
-        let concerned = if phase == Phase::Close { 0..brokers } else { brokers..self.nodes.len() };
-        for node in concerned.map(NodeId) {
-            self.wish(node, wish);
-        }
-    }
-
-    /// Tells a node what is wished, if its process runs.
-    pub(super) fn wish(&mut self, node: NodeId, wish: Wish) {
-        if self.nodes.get(node.0).is_some_and(|node| node.process == Process::Running) {
-            self.tick_if_due(node);
-            self.settle(node);
-            self.act(node, |actor, context| actor.wish(context, wish));
-            self.settle(node);
-        }
-    }
-
-    /// The brokers were told to end: they must have.
-    fn close(&mut self) {
-        for broker in self.nodes.iter().take(self.plan.brokers.len()) {
-            if broker.process == Process::Running {
-                let what = format!("{} was told to end and did not", broker.name);
-                self.env.oracles.violated(self.env.now, "idle", what);
-            }
-        }
-        self.phase = Phase::Over;
-    }
-
-    /// Services with a worker that will stay, by their broker.
-    fn served(&self) -> Vec<(NodeId, u8)> {
-        let mut served = Vec::new();
-        for worker in &self.plan.workers {
-            let stays = self.find(worker.id).and_then(|id| self.nodes.get(id.0));
-            if let (Some(broker), Some(true)) =
-                (self.find(worker.broker), stays.map(|node| node.process == Process::Running))
-                && !served.contains(&(broker, worker.service))
-            {
-                served.push((broker, worker.service));
-            }
-        }
-        served
-    }
-
-    /// How long after the last fault everything must have recovered: half-open connections are found out, silent
-    /// workers expire, hanging jobs end, queued requests have waited long enough, delays between attempts have passed.
-    fn settled_after(&self) -> Nanos {
-        let expiry = |heartbeat_ms: u64, liveness: u32| heartbeat_ms * u64::from(liveness);
-        let broker = self.plan.brokers.iter().map(|broker| {
-            let silent = broker.busy_timeout_ms.max(expiry(broker.heartbeat_ms, broker.liveness));
-            silent * u64::from(broker.attempts_max) + broker.queue_wait_ms
-        });
-        let worker = self.plan.workers.iter().map(|worker| {
-            worker.hang_ms.max(expiry(worker.heartbeat_ms, worker.liveness)) + worker.busy_grace_ms.min(worker.hang_ms)
-        });
-        let slowest = broker.max().unwrap_or(0) + worker.max().unwrap_or(0);
-        (self.plan.network.silence_ms + slowest + 5000) * MILLISECOND
-    }
 }
 
-fn nodes(plan: &Plan, root: &Rng) -> Vec<Node> {
-    let place = |id: u32| plan.brokers.iter().position(|broker| broker.id == id).map(NodeId);
-    let node = |id: u32, kind: &str, ppm: i32, uplink: Option<NodeId>, actor: Box<dyn Actor>| Node {
-        id,
-        name: format!("{kind} {id}"),
-        actor,
-        clock: Clock::new(ppm),
-        drift_ppm: ppm,
-        rng: root.fork(NODE + u64::from(id)),
-        uplink,
-        process: Process::Off,
-        pauses: 0,
-        life: 0,
-        is_deaf: false,
-        armed: None,
-        postponed: Vec::new(),
-    };
-    let mut nodes = Vec::new();
-    for broker in &plan.brokers {
-        nodes.push(node(broker.id, "broker", broker.clock_ppm, None, Box::new(BrokerNode::new(broker))));
-    }
-    for worker in &plan.workers {
-        let actor: Box<dyn Actor> = if worker.single_threaded {
-            Box::new(SingleThreaded::new(worker))
-        } else {
-            Box::new(SessionNode::new(worker, plan.seed ^ u64::from(worker.id) << 32))
-        };
-        nodes.push(node(worker.id, "worker", worker.clock_ppm, place(worker.broker), actor));
-    }
-    for client in &plan.clients {
-        let actor: Box<dyn Actor> = match client.kind {
-            ClientKind::Pirate => Box::new(PirateNode::new(client)),
-            ClientKind::Multiplex { numbered, in_flight_max, waiting_max } => {
-                let seed = plan.seed ^ u64::from(client.id) << 32;
-                Box::new(MultiplexNode::new(client, seed, (numbered, in_flight_max, waiting_max)))
-            }
-        };
-        nodes.push(node(client.id, "client", client.clock_ppm, place(client.broker), actor));
-    }
-    for hostile in &plan.hostiles {
-        nodes.push(node(hostile.id, "hostile", 0, place(hostile.broker), Box::new(Hostile::new(hostile))));
-    }
-    nodes
-}
-
-// What generators are forked for, beside the purposes of the workload.
+/// What the generator of the faults themselves is forked for.
 const RELIEF: u64 = 500;
-const NODE: u64 = 1_000_000;
-
 /// Things that arrive on one connection and are handled in one round.
 const ROUND_MAX: usize = 64;
-/// Between two looks whether a phase is over.
-const STEP: Nanos = 100 * MILLISECOND;
-/// How long requests may go on after the storm: a client with a long list of waiting requests needs its time.
-const PATIENCE: Nanos = 1_000_000 * MILLISECOND;
-/// From the wish to end until everybody must have gone.
-const LEAVE: Nanos = 10_000 * MILLISECOND;
-/// Until a process that killed itself is started again.
-const RESTART: Nanos = 50 * MILLISECOND;

@@ -52,6 +52,10 @@ impl Stream {
         self.line.len()
     }
 
+    pub(super) fn arrives_after(&self, horizon: Nanos) -> bool {
+        self.line.back().is_some_and(|packet| packet.arrives > horizon)
+    }
+
     pub(super) fn next_arrival(&self) -> Option<Nanos> {
         self.line.front().map(|packet| packet.arrives)
     }

@@ -76,6 +76,9 @@ impl PirateNode {
         if let Some(number) = self.number.take() {
             context.env.oracles.done(context.env.now, context.id, number, outcome);
         }
+        if !self.probes.is_empty() {
+            return self.next(context);
+        }
         let think = context.up_to(self.plan.think_ms);
         context.later(think, NEXT);
     }

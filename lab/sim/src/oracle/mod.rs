@@ -6,8 +6,8 @@
 //! - `recovery`     once faults have ended, every service that has a worker answers
 //! - `order`        a broker starts the requests of one connection to one service in the order they came
 //! - `accounts`     a broker has counted an end for every request
-//! - `bounds`, `credit`, `codec`, `idle` are checks of a few lines where the nodes see them: no queue above its limit, no
-//!   worker with more jobs than credit, no rule broken between our own machines, nothing left behind once all have gone
+//! - `bounds`, `credit`, `codec`, `idle` are checks of a few lines where the nodes see them: no queue above its limit,
+//!   no worker with more jobs than credit, no rule broken between our own machines, nothing left once all have gone
 //! - `panic`        no machine panics, whatever it is sent
 
 pub(crate) mod accounts;
