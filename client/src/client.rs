@@ -7,7 +7,8 @@ use std::time::Duration;
 use protocol::mdp::Dialect;
 use protocol::{Frames, ServiceName};
 use runtime::link::Link;
-use runtime::zmtp::{Backoff, Endpoint, Limits, Options};
+use runtime::zmtp::curve::KeyPair;
+use runtime::zmtp::{Backoff, Endpoint, Limits, Login, Mechanism, Options, PublicKey};
 use runtime::{Clock, drive};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -204,7 +205,25 @@ impl Builder {
         self
     }
 
-    /// The socket's own options: limits, mechanism. Its reconnect delays are [those of the client](Self::reconnect).
+    /// Talks over CURVE, and only to the broker that has the secret key of `server`. `keys` are ours.
+    pub fn curve(mut self, server: PublicKey, keys: KeyPair) -> Self {
+        self.options.mechanism = Mechanism::CurveClient { keys: Arc::new(keys), server };
+        self
+    }
+
+    /// Shows the broker a user and a password, in clear text.
+    pub fn plain(mut self, login: Login) -> Self {
+        self.options.mechanism = Mechanism::PlainClient(Arc::new(login));
+        self
+    }
+
+    /// Where we belong, such as `dev`, `test` or `prod`: a broker of another domain is none of ours. Up to 255 bytes.
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.options.domain = domain.into();
+        self
+    }
+
+    /// All of the socket's own options at once: limits, mechanism, domain. Its reconnect delays are [those of the client](Self::reconnect).
     pub fn socket_options(mut self, options: Options) -> Self {
         self.options = options;
         self

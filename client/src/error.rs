@@ -14,9 +14,10 @@ use crate::patience::Silence;
 pub enum Error {
     /// Nobody answered in time, in any attempt. The service may have run, or may still run.
     #[error(
-        "no answer from service {service} at {endpoint}: {attempts} {} in {:.1} s, {}",
+        "no answer from service {service} at {endpoint}: {attempts} {} in {:.1} s, {}{}{}",
         if *attempts == 1 { "attempt" } else { "attempts" }, elapsed.as_secs_f64(),
-        if *connected { "the broker was reached" } else { "the broker was never reached" }
+        if *connected { "the broker was reached" } else { "the broker was never reached" },
+        if refusal.is_empty() { "" } else { ": " }, refusal
     )]
     Timeout {
         /// Where the broker was expected.
@@ -29,6 +30,16 @@ pub enum Error {
         elapsed: Duration,
         /// Whether the request ever had a connection to travel on.
         connected: bool,
+        /// Why the last attempt to connect came to nothing, as far as that is known; else empty.
+        refusal: String,
+    },
+    /// The broker did not let us in, or we did not trust it. The request was not sent.
+    #[error("refused by {endpoint}: {reason}")]
+    NotLetIn {
+        /// Where the broker is.
+        endpoint: String,
+        /// Why, and where to look.
+        reason: String,
     },
     /// The service answered with a status that means no.
     #[error("service {service} answered {status}")]
@@ -117,10 +128,14 @@ pub enum Misuse {
 }
 
 impl Error {
-    /// The timeout of a request to `service`, as its machine measured it.
-    pub fn timeout(endpoint: impl Into<String>, service: ServiceName, silence: Silence) -> Self {
-        let Silence { attempts, elapsed, connected } = silence;
-        Self::Timeout { endpoint: endpoint.into(), service, attempts, elapsed, connected }
+    /// What became of a request to `service` that nobody answered, as its machine saw it; `refusal` says why the last
+    /// attempt to connect came to nothing, empty where that is not known.
+    pub fn silence(endpoint: impl Into<String>, service: ServiceName, silence: Silence, refusal: String) -> Self {
+        let (endpoint, Silence { attempts, elapsed, connected, refused }) = (endpoint.into(), silence);
+        if refused {
+            return Self::NotLetIn { endpoint, reason: refusal };
+        }
+        Self::Timeout { endpoint, service, attempts, elapsed, connected, refusal }
     }
 }
 
@@ -130,14 +145,23 @@ mod tests {
 
     #[test]
     fn a_timeout_says_where_how_often_how_long_and_whether_anybody_was_there() {
-        let error = |attempts, connected| {
-            let silence = Silence { attempts, elapsed: Duration::from_millis(2500) * attempts, connected };
-            Error::timeout("tcp://127.0.0.1:5555", "echo".parse().unwrap(), silence).to_string()
+        let error = |attempts, connected, refusal: &str| {
+            let elapsed = Duration::from_millis(2500) * attempts;
+            let silence = Silence { attempts, elapsed, connected, refused: false };
+            Error::silence("tcp://127.0.0.1:5555", "echo".parse().unwrap(), silence, refusal.to_owned()).to_string()
         };
         assert_eq!(
-            error(3, false),
+            error(3, false, ""),
             "no answer from service echo at tcp://127.0.0.1:5555: 3 attempts in 7.5 s, the broker was never reached"
         );
-        assert!(error(1, true).ends_with("1 attempt in 2.5 s, the broker was reached"));
+        assert!(error(1, true, "").ends_with("1 attempt in 2.5 s, the broker was reached"));
+        assert!(error(1, false, "it hung up").ends_with("the broker was never reached: it hung up"));
+    }
+
+    #[test]
+    fn a_refusal_says_by_whom_and_why() {
+        let silence = Silence { attempts: 1, elapsed: Duration::ZERO, connected: false, refused: true };
+        let error = Error::silence("tcp://127.0.0.1:5555", "echo".parse().unwrap(), silence, "400".to_owned());
+        assert_eq!(error.to_string(), "refused by tcp://127.0.0.1:5555: 400");
     }
 }

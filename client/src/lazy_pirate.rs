@@ -1,12 +1,14 @@
 //! [`LazyPirate`]: one request at a time, reliable against a broker that is late, restarting or gone.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::mdp::Dialect;
 use protocol::{Frames, ServiceName};
 use runtime::link::{Heard, Link};
-use runtime::zmtp::{Endpoint, Options};
+use runtime::zmtp::curve::KeyPair;
+use runtime::zmtp::{Endpoint, Login, Mechanism, Options, PublicKey};
 use runtime::{Clock, Port, drive};
 
 use crate::call::{check_body, service_name};
@@ -82,7 +84,28 @@ impl LazyPirate {
         self
     }
 
-    /// The socket's own options: limits, mechanism.
+    /// Talks over CURVE, and only to the broker that has the secret key of `server`. `keys` are ours.
+    #[must_use]
+    pub fn curve(mut self, server: PublicKey, keys: KeyPair) -> Self {
+        self.options.mechanism = Mechanism::CurveClient { keys: Arc::new(keys), server };
+        self
+    }
+
+    /// Shows the broker a user and a password, in clear text.
+    #[must_use]
+    pub fn plain(mut self, login: Login) -> Self {
+        self.options.mechanism = Mechanism::PlainClient(Arc::new(login));
+        self
+    }
+
+    /// Where we belong, such as `dev`, `test` or `prod`: a broker of another domain is none of ours. Up to 255 bytes.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.options.domain = domain.into();
+        self
+    }
+
+    /// All of the socket's own options at once: limits, mechanism, domain.
     #[must_use]
     pub fn socket_options(mut self, options: Options) -> Self {
         self.options = options;
@@ -138,12 +161,15 @@ impl LazyPirate {
         let patience = self.patience;
         let Running { pirate, link, clock } = self.run()?;
         let request = Input::Request { service: service.clone(), body, patience };
-        let mut port = PiratePort { link, heard: Vec::new(), request: Some(request), take, outcome: None };
+        let mut port = PiratePort { link: &mut *link, heard: Vec::new(), request: Some(request), take, outcome: None };
         drive(pirate, &mut port, *clock).await;
         match port.outcome {
             Some(Ok(())) => Ok(()),
             Some(Err(Ending::Failed(error))) => Err(error),
-            Some(Err(Ending::Silent(silence))) => Err(Error::timeout(self.endpoint.clone(), service, silence)),
+            Some(Err(Ending::Silent(silence))) => {
+                let refusal = link.refusal().map(|refusal| refusal.reason.clone()).unwrap_or_default();
+                Err(Error::silence(self.endpoint.clone(), service, silence, refusal))
+            }
             None => Err(Error::Closed),
         }
     }
@@ -230,6 +256,7 @@ impl From<Heard> for Input {
             Heard::Connected => Self::Connected,
             Heard::Message(frames) => Self::Message(frames),
             Heard::Disconnected => Self::Disconnected,
+            Heard::Refused { is_lasting } => Self::Refused { is_lasting },
         }
     }
 }

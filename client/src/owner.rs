@@ -89,7 +89,8 @@ impl OwnerPort {
         let Some(caller) = self.callers.remove(&number) else { return };
         let error = match failure {
             Failure::Silence(silence) => {
-                Error::timeout(self.link.endpoint().to_string(), caller.service.clone(), silence)
+                let refusal = self.link.refusal().map(|refusal| refusal.reason.clone()).unwrap_or_default();
+                Error::silence(self.link.endpoint().to_string(), caller.service.clone(), silence, refusal)
             }
             Failure::Full => Error::Full { max: self.under_way_max },
         };
@@ -148,6 +149,7 @@ impl From<Heard> for Input {
             Heard::Connected => Self::Connected,
             Heard::Message(frames) => Self::Message(frames),
             Heard::Disconnected => Self::Disconnected,
+            Heard::Refused { is_lasting } => Self::Refused { is_lasting },
         }
     }
 }

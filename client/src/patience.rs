@@ -22,6 +22,8 @@ pub struct Silence {
     pub elapsed: Duration,
     /// Whether there was a connection in any of them.
     pub connected: bool,
+    /// Whether the broker, or we, refused the connection: then the attempts that were left were not made.
+    pub refused: bool,
 }
 
 impl Default for Patience {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use protocol::Frames;
 use zmtp::{Dealer, Endpoint, Event, Options, UnsentReason};
 
+use crate::refusal::Refusal;
+
 /// A DEALER socket that is there or not.
 #[derive(Debug)]
 pub struct Link {
@@ -17,6 +19,7 @@ pub struct Link {
     dealer: Option<Dealer>,
     events: Vec<Event>,
     unsent: VecDeque<Frames>,
+    refusal: Option<Refusal>,
 }
 
 /// What comes from a link. A machine with one broker does not need the connection's number: a [closed](Link::close)
@@ -29,6 +32,11 @@ pub enum Heard {
     Message(Frames),
     /// The socket lost its connection, and tries to get another by itself.
     Disconnected,
+    /// An attempt to connect was refused, by the broker or by us; [`Link::refusal`] says why. The socket goes on trying.
+    Refused {
+        /// Whether the next attempt meets the same, unless somebody changes something.
+        is_lasting: bool,
+    },
 }
 
 /// How long a full socket is left alone.
@@ -37,12 +45,17 @@ const CLOGGED_PAUSE: Duration = Duration::from_millis(2);
 impl Link {
     /// A link without a socket.
     pub fn new(endpoint: Endpoint, options: Options) -> Self {
-        Self { endpoint, options, dealer: None, events: Vec::new(), unsent: VecDeque::new() }
+        Self { endpoint, options, dealer: None, events: Vec::new(), unsent: VecDeque::new(), refusal: None }
     }
 
     /// Where it connects to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Why the last attempt to connect came to nothing; `None` once there was a connection, or nobody was there.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
     }
 
     /// Connects a new socket in the background. Must be called within a tokio runtime.
@@ -81,7 +94,9 @@ impl Link {
             () = dealer.recv(&mut self.events) => {}
             () = tokio::time::sleep(CLOGGED_PAUSE), if clogged => self.flush(),
         }
-        heard.extend(self.events.drain(..).filter_map(|event| hear(event, &self.endpoint)));
+        let mut events = std::mem::take(&mut self.events);
+        heard.extend(events.drain(..).map(|event| self.hear(event)));
+        self.events = events;
     }
 
     /// Appends what is ready without waiting for anything.
@@ -105,6 +120,24 @@ impl Link {
         }
     }
 
+    fn hear(&mut self, event: Event) -> Heard {
+        match event {
+            Event::Connected { .. } => {
+                self.refusal = None;
+                Heard::Connected
+            }
+            Event::Message { frames, .. } => Heard::Message(frames),
+            Event::Disconnected { .. } => Heard::Disconnected,
+            Event::Refused { fault, .. } => {
+                let refusal = Refusal::new(&fault, &self.options);
+                let is_lasting = refusal.is_lasting;
+                tracing::debug!(endpoint = %self.endpoint, reason = refusal.reason, "refused");
+                self.refusal = Some(refusal);
+                Heard::Refused { is_lasting }
+            }
+        }
+    }
+
     fn flush(&mut self) {
         let Some(dealer) = &mut self.dealer else { return self.unsent.clear() };
         while let Some(frames) = self.unsent.pop_front() {
@@ -116,19 +149,6 @@ impl Link {
                 // Too large, or gone: it can never leave, and the machine's own timers know what that means.
                 Err(unsent) => tracing::warn!(reason = ?unsent.reason, "message dropped"),
             }
-        }
-    }
-}
-
-/// A refusal changes nothing for a machine: its own timers know that nobody answers. A person wants to read why.
-fn hear(event: Event, endpoint: &Endpoint) -> Option<Heard> {
-    match event {
-        Event::Connected { .. } => Some(Heard::Connected),
-        Event::Message { frames, .. } => Some(Heard::Message(frames)),
-        Event::Disconnected { .. } => Some(Heard::Disconnected),
-        Event::Refused { fault, .. } => {
-            tracing::warn!(%endpoint, %fault, "no connection");
-            None
         }
     }
 }

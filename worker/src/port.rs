@@ -54,7 +54,7 @@ where
             }
         };
         tokio::select! {
-            () = self.link.recv(&mut self.heard) => inputs.extend(self.heard.drain(..).map(Input::from)),
+            () = self.link.recv(&mut self.heard) => self.hear(inputs),
             Some(answer) = self.answers.recv(), if !clogged => inputs.push(answer),
             () = wished => {
                 self.shutdown = None;
@@ -82,17 +82,22 @@ impl<Start> WorkerPort<Start>
 where
     Start: FnMut(&mut JoinSet<()>, Frames, Answers),
 {
+    /// A refusal changes nothing for the session, which waits for a connection; a person wants to read why.
+    fn hear(&mut self, inputs: &mut Vec<Input>) {
+        for heard in self.heard.drain(..) {
+            match heard {
+                Heard::Connected => inputs.push(Input::Connected),
+                Heard::Message(frames) => inputs.push(Input::Message(frames)),
+                Heard::Disconnected => inputs.push(Input::Disconnected),
+                Heard::Refused { .. } => {
+                    let reason = self.link.refusal().map_or("", |refusal| &refusal.reason);
+                    tracing::warn!("refused by {}: {reason}", self.link.endpoint());
+                }
+            }
+        }
+    }
+
     fn start_job(&mut self, job: JobId, body: Frames) {
         (self.start)(&mut self.jobs, body, Answers { job, inputs: self.inputs.clone() });
-    }
-}
-
-impl From<Heard> for Input {
-    fn from(heard: Heard) -> Self {
-        match heard {
-            Heard::Connected => Self::Connected,
-            Heard::Message(frames) => Self::Message(frames),
-            Heard::Disconnected => Self::Disconnected,
-        }
     }
 }

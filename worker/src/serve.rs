@@ -1,11 +1,13 @@
 //! [`Worker`]: what a program writes to serve a service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::ServiceName;
 use protocol::mdp::Dialect;
 use runtime::link::Link;
-use runtime::zmtp::{Backoff, Endpoint, Options};
+use runtime::zmtp::curve::KeyPair;
+use runtime::zmtp::{Backoff, Endpoint, Login, Mechanism, Options, PublicKey};
 use runtime::{Clock, Shutdown, drive};
 
 use crate::config::{Config, Misuse};
@@ -89,7 +91,25 @@ impl Worker {
         self.configured(|config| config.shutdown_grace = grace)
     }
 
-    /// The socket's own options: limits, mechanism, linger. Its reconnect delays are
+    /// Talks over CURVE, and only to the broker that has the secret key of `server`. `keys` are ours.
+    pub fn curve(mut self, server: PublicKey, keys: KeyPair) -> Self {
+        self.options.mechanism = Mechanism::CurveClient { keys: Arc::new(keys), server };
+        self
+    }
+
+    /// Shows the broker a user and a password, in clear text.
+    pub fn plain(mut self, login: Login) -> Self {
+        self.options.mechanism = Mechanism::PlainClient(Arc::new(login));
+        self
+    }
+
+    /// Where we belong, such as `dev`, `test` or `prod`: a broker of another domain is none of ours. Up to 255 bytes.
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.options.domain = domain.into();
+        self
+    }
+
+    /// All of the socket's own options at once: limits, mechanism, domain, linger. Its reconnect delays are
     /// [those of the worker](Self::reconnect).
     pub fn socket_options(mut self, options: Options) -> Self {
         self.options = options;

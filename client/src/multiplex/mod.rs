@@ -52,6 +52,12 @@ pub enum Input {
     Connected,
     /// The socket lost its connection.
     Disconnected,
+    /// The socket was refused a connection, by the broker or by us.
+    Refused {
+        /// Whether the next attempt meets the same, unless somebody changes something. A broker that merely hung up
+        /// may be starting or ending: it is believed when another attempt of a request meets it again.
+        is_lasting: bool,
+    },
     /// The broker sent a message.
     Message(Frames),
     /// There are no callers any more.
@@ -169,6 +175,29 @@ impl Multiplex {
         self.event(Event::Lost { outstanding: self.in_flight.len(), retry_in });
     }
 
+    /// Ends the requests that more attempts would not help, and tries again later for those to come.
+    fn on_refused(&mut self, now: Instant, is_lasting: bool) {
+        if self.link != Link::Opening {
+            return;
+        }
+        self.link = Link::Waiting { until: now + self.backoff.next_delay() };
+        self.outputs.push_back(Output::Close);
+        let believed = |flight: &Flight| is_lasting || flight.attempt > 1;
+        let ended: Vec<Number> =
+            self.in_flight.iter().filter(|(_, flight)| believed(flight)).map(|(number, _)| *number).collect();
+        for number in ended {
+            self.give_up(now, number, true);
+        }
+        self.admit(now);
+    }
+
+    fn give_up(&mut self, now: Instant, number: Number, refused: bool) {
+        let Some(flight) = self.remove(number) else { return };
+        let Flight { attempt, started, connected, .. } = flight;
+        let silence = Silence { attempts: u32::from(attempt), elapsed: now - started, connected, refused };
+        self.outputs.push_back(Output::Done(number, Err(Failure::Silence(silence))));
+    }
+
     fn on_message(&mut self, now: Instant, message: Frames) {
         if self.link != Link::Up {
             return;
@@ -213,11 +242,8 @@ impl Multiplex {
 
     fn on_timeout(&mut self, now: Instant, number: Number) {
         let Some(flight) = self.in_flight.get_mut(&number) else { return };
-        let attempts = u32::from(flight.attempt);
-        if attempts >= flight.patience.retries {
-            let silence = Silence { attempts, elapsed: now - flight.started, connected: flight.connected };
-            self.remove(number);
-            self.outputs.push_back(Output::Done(number, Err(Failure::Silence(silence))));
+        if u32::from(flight.attempt) >= flight.patience.retries {
+            self.give_up(now, number, false);
             self.abandon_socket_unless_numbered();
             return self.admit(now);
         }
@@ -311,6 +337,7 @@ impl Machine for Multiplex {
             Input::Forget(number) => self.on_forget(now, number),
             Input::Connected => self.on_connected(),
             Input::Disconnected => self.on_disconnected(now),
+            Input::Refused { is_lasting } => self.on_refused(now, is_lasting),
             Input::Message(message) => self.on_message(now, message),
             Input::Shutdown => self.on_shutdown(),
         }

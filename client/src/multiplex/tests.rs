@@ -159,7 +159,7 @@ fn a_retry_has_the_same_number_the_next_attempt_and_the_same_connection() {
 fn a_request_that_nobody_answers_ends_after_its_attempts() {
     let mut world = World::connected(|_| ());
     world.submit(7);
-    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: true };
+    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: true, refused: false };
     assert_eq!(world.pass(7500).last(), Some(&Output::Done(Number(7), Err(Failure::Silence(silence)))));
     assert_eq!(world.multiplex.deadline(), None);
 }
@@ -168,7 +168,7 @@ fn a_request_that_nobody_answers_ends_after_its_attempts() {
 fn a_broker_that_was_never_there_is_said_to_be() {
     let mut world = World::new(|_| ());
     world.submit(7);
-    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: false };
+    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: false, refused: false };
     assert_eq!(world.pass(7500).last(), Some(&Output::Done(Number(7), Err(Failure::Silence(silence)))));
 }
 
@@ -340,4 +340,35 @@ fn a_shutdown_closes_and_nothing_follows() {
     assert_eq!(world.input(Input::Shutdown), [Output::Close, Output::Finished]);
     assert_eq!(world.submit(8), []);
     assert_eq!(world.multiplex.deadline(), None);
+}
+
+fn refused(number: u64, attempts: u32, millis: u64) -> Output {
+    let elapsed = Duration::from_millis(millis);
+    let silence = Silence { attempts, elapsed, connected: false, refused: true };
+    Output::Done(Number(number), Err(Failure::Silence(silence)))
+}
+
+#[test]
+fn a_lasting_refusal_ends_what_is_in_flight_and_the_socket_is_tried_again_later() {
+    let mut world = World::new(|config| config.in_flight_max = 2);
+    world.submit(1);
+    world.submit(2);
+    let outputs = world.input(Input::Refused { is_lasting: true });
+    assert_eq!(outputs, [Output::Close, refused(1, 1, 0), refused(2, 1, 0)]);
+    assert_eq!(world.submit(3), []);
+    assert_eq!(world.pass(1000), [Output::Open]);
+    assert_eq!(world.input(Input::Refused { is_lasting: true }), [Output::Close, refused(3, 1, 1000)]);
+}
+
+#[test]
+fn a_broker_that_hangs_up_is_believed_by_requests_that_tried_before() {
+    let mut world = World::new(|_| {});
+    world.submit(1);
+    assert!(!world.input(Input::Refused { is_lasting: false }).iter().any(|output| matches!(output, Output::Done(..))));
+    world.pass(2500);
+    world.submit(2);
+    assert_eq!(world.input(Input::Refused { is_lasting: false }), [Output::Close, refused(1, 2, 2500)]);
+    world.pass(1000);
+    let sent = world.input(Input::Connected);
+    assert_eq!(sent.len(), 1, "the second request is asked: {sent:?}");
 }

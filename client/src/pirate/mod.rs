@@ -43,6 +43,12 @@ pub enum Input {
     Connected,
     /// The socket lost its connection.
     Disconnected,
+    /// The socket was refused a connection, by the broker or by us.
+    Refused {
+        /// Whether the next attempt meets the same, unless somebody changes something. A broker that merely hung up
+        /// may be starting or ending: it is believed when another attempt meets it again.
+        is_lasting: bool,
+    },
     /// The broker sent a message.
     Message(Frames),
 }
@@ -178,13 +184,26 @@ impl Pirate {
         }
     }
 
+    /// More attempts would meet the same.
+    fn on_refused(&mut self, now: Instant, is_lasting: bool) {
+        let is_final = self.call.as_ref().is_some_and(|call| is_lasting || call.attempt > 1);
+        if self.socket == Socket::Opening && is_final {
+            self.close();
+            self.give_up(now, true);
+        }
+    }
+
+    fn give_up(&mut self, now: Instant, refused: bool) {
+        let Some(Call { attempt: attempts, started, connected, .. }) = self.call.take() else { return };
+        let silence = Silence { attempts, elapsed: now - started, connected, refused };
+        self.outputs.push_back(Output::Done(Err(silence)));
+    }
+
     fn on_timeout(&mut self, now: Instant) {
         self.close();
         let Some(call) = &mut self.call else { return };
         if call.attempt >= call.patience.retries {
-            let Call { attempt: attempts, started, connected, .. } = *call;
-            self.call = None;
-            return self.outputs.push_back(Output::Done(Err(Silence { attempts, elapsed: now - started, connected })));
+            return self.give_up(now, false);
         }
         call.attempt += 1;
         call.deadline = now + call.patience.timeout;
@@ -231,6 +250,7 @@ impl Machine for Pirate {
             Input::Request { service, body, patience } => self.on_request(now, service, body, patience),
             Input::Connected => self.on_connected(),
             Input::Disconnected => self.on_disconnected(now),
+            Input::Refused { is_lasting } => self.on_refused(now, is_lasting),
             Input::Message(message) => self.on_message(now, message),
         }
     }

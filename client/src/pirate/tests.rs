@@ -91,7 +91,7 @@ fn each_timeout_closes_the_socket_and_sends_the_same_request_on_a_new_one() {
         assert_eq!(world.pass(1), [Output::Close, Output::Open]);
         assert_eq!(world.input(Input::Connected), [question()]);
     }
-    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: true };
+    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: true, refused: false };
     assert_eq!(world.pass(2500), [Output::Close, Output::Done(Err(silence))]);
     assert_eq!(world.pirate.deadline(), None);
 }
@@ -101,7 +101,7 @@ fn a_broker_that_was_never_there_is_said_to_be() {
     let mut world = World::new();
     world.ask("question");
     let outputs = world.pass(10_000);
-    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: false };
+    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: false, refused: false };
     assert_eq!(outputs.last(), Some(&Output::Done(Err(silence))));
     assert_eq!(outputs.iter().filter(|output| **output == Output::Open).count(), 2);
 }
@@ -179,4 +179,42 @@ fn a_request_without_body_travels_as_one_empty_frame() {
         Input::Request { service: "echo".parse().unwrap(), body: Frames::new(), patience: Patience::default() };
     world.input(request);
     assert_eq!(world.input(Input::Connected), [Output::Send(["MDPC02", "\x01", "echo", ""].into())]);
+}
+
+fn refused(attempts: u32, millis: u64) -> Output {
+    let elapsed = Duration::from_millis(millis);
+    Output::Done(Err(Silence { attempts, elapsed, connected: false, refused: true }))
+}
+
+#[test]
+fn a_lasting_refusal_ends_the_request_at_once_and_the_next_one_tries_again() {
+    let mut world = World::new();
+    world.ask("question");
+    assert_eq!(world.input(Input::Refused { is_lasting: true }), [Output::Close, refused(1, 0)]);
+    assert_eq!(world.ask("question"), [Output::Open]);
+}
+
+#[test]
+fn a_broker_that_hangs_up_is_believed_when_a_second_attempt_meets_it_again() {
+    let mut world = World::new();
+    world.ask("question");
+    assert_eq!(world.input(Input::Refused { is_lasting: false }), []);
+    assert_eq!(world.pass(2500), [Output::Close, Output::Open]);
+    assert_eq!(world.input(Input::Refused { is_lasting: false }), [Output::Close, refused(2, 2500)]);
+}
+
+#[test]
+fn a_broker_that_hangs_up_once_and_then_lets_in_is_asked() {
+    let mut world = World::new();
+    world.ask("question");
+    world.input(Input::Refused { is_lasting: false });
+    assert_eq!(world.input(Input::Connected), [question()]);
+}
+
+#[test]
+fn a_refusal_without_a_request_is_nobodys() {
+    let mut world = World::new();
+    world.ask("question");
+    world.input(Input::Refused { is_lasting: true });
+    assert_eq!(world.input(Input::Refused { is_lasting: true }), []);
 }
