@@ -11,7 +11,8 @@ use crate::fault::Fault;
 #[derive(Debug)]
 pub(crate) struct Incoming {
     decoder: Decoder,
-    inbound: Option<Inbound>,
+    /// Boxed, as most connections have none.
+    inbound: Option<Box<Inbound>>,
     /// What was read and not done with: encrypted, where there is encryption.
     rest: Vec<u8>,
     /// What was decrypted and not decoded, because the sink was full.
@@ -33,12 +34,12 @@ impl Incoming {
     /// `rest`: what came together with the end of the handshake.
     pub(crate) fn new(decoder: Decoder, inbound: Option<Inbound>, rest: Vec<u8>) -> Self {
         let waiting = if rest.is_empty() { Waiting::Nothing } else { Waiting::Rest };
-        Self { decoder, inbound, rest, plain: Vec::new(), waiting }
+        Self { decoder, inbound: inbound.map(Box::new), rest, plain: Vec::new(), waiting }
     }
 
     /// Memory held for what has not become a message, in octets.
     pub(crate) fn held_bytes(&self) -> usize {
-        let inbound = self.inbound.as_ref().map_or(0, Inbound::held_bytes);
+        let inbound = self.inbound.as_ref().map_or(0, |inbound| inbound.held_bytes());
         self.decoder.held_bytes() + inbound + self.rest.capacity() + self.plain.capacity()
     }
 

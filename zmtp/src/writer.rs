@@ -36,14 +36,15 @@ pub(crate) struct Writer {
     /// Something was written since somebody last asked.
     pub(crate) wrote: bool,
     pub(crate) closing: Closing,
-    sealing: Option<Sealing>,
+    /// Boxed, as most connections have none.
+    sealing: Option<Box<Sealing>>,
 }
 
 impl Writer {
     /// `outbound`: what encrypts, if something does.
     pub(crate) fn new(outbound: Option<Outbound>, shared: &Shared) -> Self {
         Self {
-            sealing: outbound.map(|outbound| Sealing::new(outbound, shared.outbound_charge())),
+            sealing: outbound.map(|outbound| Box::new(Sealing::new(outbound, shared.outbound_charge()))),
             flight: Outbox::default(),
             cursor: Cursor::default(),
             landed: true,
@@ -120,7 +121,7 @@ impl Writer {
 
     /// Whether everything that was taken from the queue, and every command, has been written.
     fn is_idle(&self) -> bool {
-        self.landed && self.control.is_empty() && self.sealing.as_ref().is_none_or(Sealing::is_written)
+        self.landed && self.control.is_empty() && self.sealing.as_ref().is_none_or(|sealing| sealing.is_written())
     }
 
     /// Where there is encryption: gets the next octets ready when the last ones were written.
