@@ -9,7 +9,7 @@
 //! ```
 #![no_main]
 
-use fuzz::{Course, HONEST, client, command, greeting, message, read, sealed, sessions, shake, short_nonce};
+use fuzz::{Course, HONEST, client, client_reader, command, greeting, message, read, sealed, shake, short_nonce};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -56,9 +56,8 @@ fn messages(mut octets: &[u8], cut: usize) {
         stream.extend(message(b'S', count, content));
         octets = rest;
     }
-    let reader = || sessions().0.split(fuzz::MESSAGE_BYTES_MAX).0;
-    let whole = read(reader(), &stream, stream.len());
-    let pieces = read(reader(), &stream, cut);
+    let whole = read(client_reader(), &stream, stream.len());
+    let pieces = read(client_reader(), &stream, cut);
     if whole.0.is_ok() || pieces.0.is_ok() {
         assert_eq!(whole, pieces);
     }

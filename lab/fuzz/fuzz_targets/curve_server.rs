@@ -10,7 +10,7 @@
 //! ```
 #![no_main]
 
-use fuzz::{HONEST, command, greeting, message, read, sealed, server, sessions, shake, short_nonce};
+use fuzz::{HONEST, command, greeting, message, read, sealed, server, server_reader, shake, short_nonce};
 use libfuzzer_sys::fuzz_target;
 use zmtp::{Fault, Peer};
 
@@ -88,9 +88,8 @@ fn messages(mut octets: &[u8], cut: usize) {
         stream.extend(message(b'C', count, content));
         octets = rest;
     }
-    let reader = || sessions().1.split(fuzz::MESSAGE_BYTES_MAX).0;
-    let whole = read(reader(), &stream, stream.len());
-    let pieces = read(reader(), &stream, cut);
+    let whole = read(server_reader(), &stream, stream.len());
+    let pieces = read(server_reader(), &stream, cut);
     if whole.0.is_ok() || pieces.0.is_ok() {
         assert_eq!(whole, pieces);
     }
@@ -105,8 +104,7 @@ fn changed(octets: &[u8], cut: usize) {
         let place = usize::from(u16::from_be_bytes([change[0], change[1]])) % stream.len();
         stream[place] ^= change[2];
     }
-    let reader = || sessions().1.split(fuzz::MESSAGE_BYTES_MAX).0;
-    let (_, honest) = read(reader(), &frames.concat(), cut);
-    let (_, heard) = read(reader(), &stream, cut);
+    let (_, honest) = read(server_reader(), &frames.concat(), cut);
+    let (_, heard) = read(server_reader(), &stream, cut);
     assert!(honest.messages.starts_with(&heard.messages) && honest.commands.starts_with(&heard.commands));
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use dryoc::classic::crypto_box::{crypto_box_beforenm, crypto_box_easy_afternm};
 use protocol::{Frames, Instant};
-use zmtp::curve::{Cookies, Fresh, Inbound, KeyPair, SEED_BYTES, SecretKey, Session};
+use zmtp::curve::{Cookies, Fresh, Inbound, KeyPair, SEED_BYTES, SecretKey};
 use zmtp::{Decoder, Fault, Handshake, KEY_BYTES, Local, Mechanism, Peer, Sink, SocketType};
 
 /// How a handshake went: how it ended, and what we said.
@@ -114,12 +114,22 @@ pub fn shake(handshake: &mut Handshake, stream: &[u8], cut: usize) -> Course {
     (Ok(None), said)
 }
 
-/// The sessions of an honest handshake: client and server.
-pub fn sessions() -> (Session, Session) {
-    let (mut client, mut server) = (client(), server());
+/// The reading side of an honest handshake's client.
+pub fn client_reader() -> Inbound {
+    let mut client = client();
     said_to(&mut client, &[&greeting()[..], &HONEST.welcome, &HONEST.ready].concat());
+    reader(client)
+}
+
+/// The reading side of an honest handshake's server.
+pub fn server_reader() -> Inbound {
+    let mut server = server();
     said_to(&mut server, &[&greeting()[..], &HONEST.hello, &HONEST.initiate].concat());
-    (client.take_session().expect("READY was honest"), server.take_session().expect("INITIATE was honest"))
+    reader(server)
+}
+
+fn reader(mut handshake: Handshake) -> Inbound {
+    handshake.take_session().expect("both were honest").split(MESSAGE_BYTES_MAX).0
 }
 
 /// Keeps what was decoded.
