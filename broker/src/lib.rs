@@ -10,21 +10,25 @@
 //! - [`Config`] what an operator may choose
 //! - [`Event`], [`Counters`] what it tells about itself
 //! - `Server` (feature `tokio`) the machine on real sockets
+//! - `access` (feature `tokio`) who may come in, and with which rights
 //!
 //! It speaks MDP 0.1 and 0.2 in all their forms on one socket and answers each peer in its own (RFC 7, 8, 18).
 
+#[cfg(feature = "tokio")]
+pub mod access;
 mod broker;
 mod client_side;
 mod config;
 mod dispatch;
 mod event;
 mod job;
+#[cfg(feature = "tokio")]
+mod lines;
 mod management;
 mod queue;
 mod roster;
 #[cfg(feature = "tokio")]
 mod server;
-
 mod service;
 mod worker_side;
 

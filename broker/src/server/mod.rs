@@ -11,6 +11,7 @@ use runtime::zmtp::{self, BindError, Endpoint, Router, UnsentReason};
 use runtime::{Clock, Port, Shutdown, drive};
 use tokio::sync::watch;
 
+use crate::access::{AllowTable, Following};
 use crate::broker::{Broker, Input, Output};
 use crate::config::Config;
 use crate::event::Counters;
@@ -32,6 +33,8 @@ pub struct Server {
     broker: Broker,
     router: Router,
     status: watch::Sender<Status>,
+    table: Option<AllowTable>,
+    following: Option<Following>,
 }
 
 /// How a broker fares.
@@ -53,8 +56,33 @@ impl Server {
     /// # Errors
     /// [`BindError`] names the endpoint and why it cannot be listened on.
     pub async fn bind(endpoints: &[Endpoint], config: Config, options: zmtp::Options) -> Result<Self, BindError> {
+        Self::open(endpoints, config, options, None).await
+    }
+
+    /// As [`bind`](Self::bind), for the peers of a table and nobody else. Changes of the table, and of the files that it
+    /// was [opened](AllowTable::open) from, hold at once: for peers that are connected, too.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub async fn bind_for(
+        endpoints: &[Endpoint],
+        config: Config,
+        options: zmtp::Options,
+        table: AllowTable,
+    ) -> Result<Self, BindError> {
+        let options = zmtp::Options { authority: Some(table.authority()), ..options };
+        Self::open(endpoints, config, options, Some(table)).await
+    }
+
+    async fn open(
+        endpoints: &[Endpoint],
+        config: Config,
+        options: zmtp::Options,
+        table: Option<AllowTable>,
+    ) -> Result<Self, BindError> {
         let router = Router::bind(endpoints, options).await?;
-        Ok(Self { broker: Broker::new(config), router, status: watch::Sender::default() })
+        let following = table.as_ref().and_then(AllowTable::follow);
+        Ok(Self { broker: Broker::new(config), router, status: watch::Sender::default(), table, following })
     }
 
     /// Where it listens, with real port numbers.
@@ -69,7 +97,7 @@ impl Server {
 
     /// Serves until the end is wished, then tells the workers, writes what is still to be written, and closes.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { mut broker, router, status } = self;
+        let Self { mut broker, router, status, table: _table, following: _following } = self;
         let mut socket = Socket {
             router,
             events: Vec::new(),

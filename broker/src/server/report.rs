@@ -1,23 +1,25 @@
 //! Events as log lines, at a bounded rate: what a peer does can cost a line, but never a line a packet.
 
-use std::time::{Duration, Instant};
-
 use tracing::{debug, info, warn};
 
 use crate::event::{Departure, Event};
+use crate::lines::Lines;
 
 /// Writes events to the log until a second's share is used up, then counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Report {
-    second: Option<Instant>,
-    lines: u32,
-    suppressed: u64,
+    lines: Lines,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { lines: Lines::new(LINES_PER_SECOND_MAX) }
+    }
 }
 
 impl Report {
     pub(super) fn event(&mut self, event: &Event) {
-        if self.is_full() {
-            self.suppressed += 1;
+        if !self.lines.may_write() {
             return;
         }
         match event {
@@ -42,39 +44,10 @@ impl Report {
 
     /// Says how much was not said, once its second is over.
     pub(super) fn flush(&mut self) {
-        if self.suppressed > 0 && self.second.is_some_and(|start| start.elapsed() >= WINDOW) {
-            warn!("{} more events were not logged", self.suppressed);
-            *self = Self::default();
+        if let Some(count) = self.lines.take_suppressed() {
+            warn!("{count} more events were not logged");
         }
-    }
-
-    fn is_full(&mut self) -> bool {
-        let now = Instant::now();
-        if self.second.is_none_or(|start| now.duration_since(start) >= WINDOW) {
-            self.flush();
-            *self = Self { second: Some(now), lines: 0, suppressed: self.suppressed };
-        }
-        self.lines += 1;
-        self.lines > LINES_PER_WINDOW_MAX
     }
 }
 
-const WINDOW: Duration = Duration::from_secs(1);
-const LINES_PER_WINDOW_MAX: u32 = 50;
-
-#[cfg(test)]
-mod tests {
-    use protocol::{PeerFault, PeerId};
-
-    use super::*;
-
-    #[test]
-    fn lines_per_window_max_is_met_and_the_rest_is_counted() {
-        let mut report = Report::default();
-        for number in 0..u64::from(LINES_PER_WINDOW_MAX) + 1000 {
-            report.event(&Event::Fault { peer: PeerId(number), fault: PeerFault::Header });
-        }
-        // The clock may cross into a second window meanwhile, never into a third.
-        assert!(report.suppressed >= 1000 - u64::from(LINES_PER_WINDOW_MAX));
-    }
-}
+const LINES_PER_SECOND_MAX: u32 = 50;
