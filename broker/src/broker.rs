@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use protocol::mdp::{self, FromPeer, worker::FromWorker};
+use protocol::mutants::{self, Mutant};
 use protocol::timers::Timers;
 use protocol::{Frames, Instant, Machine, PeerId, ServiceName};
 use rustc_hash::FxHashMap;
@@ -171,6 +172,7 @@ impl Broker {
                 FromWorker::Ready { service, credit } => self.on_ready(now, peer, dialect, &service, credit),
                 FromWorker::Reply { address, part, body } => self.on_reply(now, peer, dialect, &address, part, body),
                 FromWorker::Heartbeat => self.on_heartbeat(now, peer, dialect),
+                FromWorker::Disconnect if mutants::on(Mutant::IgnoreDisconnect) => {}
                 FromWorker::Disconnect => self.remove_worker(now, peer, Departure::Left),
             },
             Err(fault) => self.on_fault(now, peer, fault),
@@ -178,6 +180,9 @@ impl Broker {
     }
 
     fn on_disconnected(&mut self, now: Instant, peer: PeerId) {
+        if mutants::on(Mutant::KeepConnection) {
+            return self.remove_worker(now, peer, Departure::Closed);
+        }
         if let Some(Connection { identity, .. }) = self.peers.remove(&peer) {
             // A successor under the same identity keeps it: removal is by connection, not by name.
             if self.identities.get(&identity) == Some(&peer) {
@@ -192,9 +197,9 @@ impl Broker {
     fn on_refused(&mut self, now: Instant, peer: PeerId) {
         self.counters.undeliverable += 1;
         if let Some(connection) = self.peers.get_mut(&peer) {
-            connection.missed += 1;
+            connection.missed += u64::from(!mutants::on(Mutant::ForgetMissedPart));
         }
-        if self.roster.get(peer).is_some() {
+        if self.roster.get(peer).is_some() && !mutants::on(Mutant::IgnoreRefusal) {
             self.remove_worker(now, peer, Departure::Stalled);
             self.output(Output::Close { peer });
         }
@@ -209,6 +214,9 @@ impl Broker {
 
     /// Where an answer can go now: to the connection that asked, or to the one that has taken its identity since.
     pub(crate) fn reachable(&self, client: &Origin) -> Option<PeerId> {
+        if mutants::on(Mutant::AnswerSomebodyElse) {
+            return self.peers.keys().min().copied();
+        }
         if self.peers.contains_key(&client.peer) {
             return Some(client.peer);
         }

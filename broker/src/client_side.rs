@@ -2,6 +2,7 @@
 
 use protocol::mdp::client::{Part, encode_reply};
 use protocol::mdp::{Dialect, Request};
+use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerId, ServiceName};
 
 use crate::broker::Broker;
@@ -54,7 +55,7 @@ impl Broker {
         loop {
             let queue = id.and_then(|id| self.services.get(id)).map(|service| &service.queue);
             let held = own + queue.map_or(0, |queue| queue.weight_of(peer));
-            let (heavy, end) = if queue.map_or(0, Queue::len) >= queue_max {
+            let (heavy, end) = if queue.map_or(0, Queue::len) >= queue_max && !mutants::on(Mutant::IgnoreQueueLimit) {
                 (id, RequestEnd::QueueFull)
             } else if self.is_full(bytes) {
                 (self.services.heaviest(), RequestEnd::BrokerFull)
@@ -69,6 +70,9 @@ impl Broker {
 
     /// Whether a body of `bytes` more is too much for all queues together.
     pub(crate) fn is_full(&self, bytes: usize) -> bool {
+        if mutants::on(Mutant::IgnoreBrokerLimit) {
+            return false;
+        }
         let limits = &self.config.limits;
         self.queued.requests >= limits.queued_requests_max
             || self.queued.bytes.saturating_add(bytes) > limits.queued_bytes_max
@@ -114,6 +118,7 @@ impl Broker {
         let course = self.course(&job.client);
         if let ReplyState::Streaming(before) = job.reply
             && before != course
+            && !mutants::on(Mutant::IgnoreHole)
         {
             job.reply = ReplyState::Over;
             self.fail(&job.client, &job.request, RequestEnd::StreamBroken);
@@ -136,7 +141,7 @@ impl Broker {
             return;
         }
         let whole = match job.reply {
-            ReplyState::Over => false,
+            ReplyState::Over => mutants::on(Mutant::AnswerAfterFailure),
             ReplyState::Streaming(_) => self.stays_whole(&mut job),
             ReplyState::Untouched | ReplyState::Gathering(_) => true,
         };
@@ -184,6 +189,7 @@ impl Broker {
         part: Part,
         body: Frames,
     ) {
+        let envelope = if mutants::on(Mutant::ForgetEnvelope) { Frames::new() } else { envelope };
         self.send(peer, encode_reply(dialect, envelope, service, part, body));
     }
 }

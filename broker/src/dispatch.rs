@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use protocol::mdp::worker::ToWorker;
+use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerId};
 
 use crate::broker::{Alarmed, Broker};
@@ -35,9 +36,9 @@ impl Broker {
     fn next_request(&mut self, now: Instant, id: ServiceId) -> Option<Job> {
         loop {
             let job = self.pop_front(id)?;
-            if job.expires <= now {
+            if job.expires <= now && !mutants::on(Mutant::RunExpired) {
                 self.fail(&job.client, &job.request, RequestEnd::WaitedTooLong);
-            } else if self.reachable(&job.client).is_none() && !self.config.policy(&job.request.service).run_abandoned {
+            } else if self.reachable(&job.client).is_none() && !self.runs_abandoned(&job) {
                 self.fail(&job.client, &job.request, RequestEnd::Abandoned);
             } else {
                 return Some(job);
@@ -45,10 +46,14 @@ impl Broker {
         }
     }
 
+    fn runs_abandoned(&self, job: &Job) -> bool {
+        self.config.policy(&job.request.service).run_abandoned || mutants::on(Mutant::RunAbandoned)
+    }
+
     fn assign(&mut self, now: Instant, peer: PeerId, mut job: Job) {
         self.jobs += 1;
         job.id = JobId(self.jobs);
-        job.attempts += 1;
+        job.attempts += u32::from(!mutants::on(Mutant::ForgetAttempts));
         let command = ToWorker::Request { address: job.id.to_address(), body: job.request.body.clone() };
         let worker = self.roster.get_mut(peer).expect("the line was asked whether this worker holds its place");
         worker.turn = None;
@@ -82,9 +87,12 @@ impl Broker {
     pub(crate) fn take_back(&mut self, id: ServiceId, mut job: Job) {
         let end = match job.reply {
             ReplyState::Over => return,
+            _ if mutants::on(Mutant::ForgetRequeue) => return,
+            ReplyState::Streaming(_) if mutants::on(Mutant::RestartStream) => None,
             ReplyState::Streaming(_) => Some(RequestEnd::StreamBroken),
             ReplyState::Untouched | ReplyState::Gathering(_) => {
-                let attempts_max = self.config.policy(&job.request.service).attempts_max;
+                let extra = u32::from(mutants::on(Mutant::AttemptsOffByOne));
+                let attempts_max = self.config.policy(&job.request.service).attempts_max + extra;
                 (job.attempts >= attempts_max).then_some(RequestEnd::AttemptsExhausted)
             }
         };
@@ -92,7 +100,7 @@ impl Broker {
         if let Some(end) = end {
             return self.fail(&job.client, &job.request, end);
         }
-        if let ReplyState::Gathering(parts) = &mut job.reply {
+        if let (ReplyState::Gathering(parts), false) = (&mut job.reply, mutants::on(Mutant::KeepAbortedParts)) {
             *parts = Frames::new();
         }
         self.counters.requeued += 1;
@@ -120,6 +128,9 @@ impl Broker {
     pub(crate) fn on_queue_alarm(&mut self, now: Instant, id: ServiceId, at: Instant) {
         let Some(service) = self.services.get_mut(id) else { return };
         if !service.alarm.rings(at) {
+            return;
+        }
+        if mutants::on(Mutant::KeepExpiredRequests) {
             return;
         }
         let expired = service.queue.expire(now);
@@ -178,8 +189,8 @@ impl Broker {
     }
 
     fn unqueue(&mut self, job: &Job) {
-        self.queued.requests -= 1;
-        self.queued.bytes -= job.byte_count;
+        self.queued.requests -= usize::from(!mutants::on(Mutant::ForgetToUncount));
+        self.queued.bytes -= if mutants::on(Mutant::ForgetToUnweigh) { 0 } else { job.byte_count };
     }
 }
 

@@ -3,6 +3,7 @@
 use protocol::mdp::Request;
 use protocol::mdp::client::Part;
 use protocol::mmi::{Query, code};
+use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerId, ServiceName, limits};
 use serde_json::json;
 
@@ -23,7 +24,8 @@ impl Broker {
 
     fn service_code(&self, name: &ServiceName) -> &'static [u8] {
         let service = self.services.find(name).and_then(|id| self.services.get(id));
-        if service.is_some_and(|service| service.workers > 0) { code::OK } else { code::NOT_FOUND }
+        let counts = |workers| workers > 0 || mutants::on(Mutant::MmiKnowsNoDeath);
+        if service.is_some_and(|service| counts(service.workers)) { code::OK } else { code::NOT_FOUND }
     }
 
     fn enable(&mut self, now: Instant, name: &ServiceName, command: &[u8]) -> &'static [u8] {

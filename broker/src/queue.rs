@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 
+use protocol::mutants::{self, Mutant};
 use protocol::{Instant, PeerId};
 use rustc_hash::FxHashMap;
 
@@ -74,6 +75,9 @@ impl Queue {
 
     /// Puts a request back that a worker has left behind; it is next.
     pub(crate) fn push_front(&mut self, job: Job) {
+        if mutants::on(Mutant::RequeueAtTheBack) {
+            return self.push_back(job);
+        }
         self.len += 1;
         self.weight += weight(&job);
         self.returned.push_front(job);
@@ -87,10 +91,12 @@ impl Queue {
         }
         let client = self.ring.pop_front()?;
         let lane = self.lanes.get_mut(&client)?;
-        let job = lane.jobs.pop_front()?;
+        let job = if mutants::on(Mutant::NewestFirst) { lane.jobs.pop_back() } else { lane.jobs.pop_front() }?;
         lane.weight -= weight(&job);
         if lane.jobs.is_empty() {
             self.lanes.remove(&client);
+        } else if mutants::on(Mutant::LanesDoNotTakeTurns) {
+            self.ring.push_front(client);
         } else {
             self.ring.push_back(client);
         }

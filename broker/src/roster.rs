@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use protocol::mdp::Dialect;
+use protocol::mutants::{self, Mutant};
 use protocol::timers::Alarm;
 use protocol::{Instant, PeerId};
 use rustc_hash::FxHashMap;
@@ -66,7 +67,7 @@ impl Worker {
 
     /// Whether it can be given another request.
     pub(crate) fn has_credit(&self) -> bool {
-        self.jobs.len() < self.credit
+        self.jobs.len() < self.credit || mutants::on(Mutant::IgnoreCredit)
     }
 
     /// A heartbeat came.
@@ -98,6 +99,7 @@ impl Worker {
     /// busy timeout says; RFC 7 allows it to be single-threaded.
     pub(crate) fn expires(&self, expiry: Duration, busy_timeout: Duration) -> Instant {
         let patience = match self.liveness {
+            _ if mutants::on(Mutant::KeepExpiredWorker) => Duration::MAX,
             Liveness::Unknown { .. } if !self.jobs.is_empty() => busy_timeout,
             Liveness::Unknown { .. } | Liveness::BeatsWhileBusy => expiry,
         };

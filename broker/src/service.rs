@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use protocol::mutants::{self, Mutant};
 use protocol::timers::Alarm;
 use protocol::{PeerId, ServiceName};
 
@@ -63,6 +64,9 @@ impl Service {
 
     /// The worker that has waited longest; `holds` tells whether a worker still stands where the line says.
     pub(crate) fn next_waiting(&mut self, holds: impl Fn(PeerId, Turn) -> bool) -> Option<PeerId> {
+        if mutants::on(Mutant::MostRecentlyUsedFirst) {
+            self.line.make_contiguous().reverse();
+        }
         while let Some((turn, peer)) = self.line.pop_front() {
             if holds(peer, turn) {
                 return Some(peer);
@@ -137,7 +141,7 @@ impl Services {
 
     /// Forgets the service if nothing keeps it.
     pub(crate) fn forget_if_unneeded(&mut self, id: ServiceId) {
-        if self.get(id).is_none_or(Service::is_needed) {
+        if self.get(id).is_none_or(Service::is_needed) || mutants::on(Mutant::KeepService) {
             return;
         }
         if let Some(service) = self.table.get_mut(id.0).and_then(Option::take) {

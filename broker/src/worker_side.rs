@@ -4,6 +4,7 @@ use bytes::Bytes;
 use protocol::mdp::Dialect;
 use protocol::mdp::client::Part;
 use protocol::mdp::worker::ToWorker;
+use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerFault, PeerId, ServiceName};
 
 use crate::broker::{Alarmed, Broker};
@@ -21,7 +22,7 @@ impl Broker {
         service: &ServiceName,
         credit: u32,
     ) {
-        if self.roster.get(peer).is_some() {
+        if self.roster.get(peer).is_some() && !mutants::on(Mutant::AcceptSecondReady) {
             return self.expel(now, peer, Departure::Expelled);
         }
         let services_max = self.config.limits.services_max;
@@ -51,7 +52,8 @@ impl Broker {
         let Some(worker) = self.roster.get_mut(peer) else { return self.send_disconnect(peer, dialect) };
         worker.heard = now;
         let service = worker.service;
-        let job = JobId::from_address(address).and_then(|id| worker.take_job(id));
+        let believed = worker.jobs.first().map(|job| job.id).filter(|_| mutants::on(Mutant::BelieveForgedReply));
+        let job = believed.or_else(|| JobId::from_address(address)).and_then(|id| worker.take_job(id));
         let Some(mut job) = job else {
             self.counters.faults += 1;
             self.tell(Event::Fault { peer, fault: PeerFault::Address });
@@ -78,6 +80,7 @@ impl Broker {
     /// broker that was restarted.
     pub(crate) fn on_heartbeat(&mut self, now: Instant, peer: PeerId, dialect: Dialect) {
         match self.roster.get_mut(peer) {
+            Some(_) if mutants::on(Mutant::IgnoreHeartbeat) => {}
             Some(worker) => {
                 worker.heard = now;
                 worker.on_heartbeat();
@@ -109,9 +112,13 @@ impl Broker {
         if worker.spoken_to + self.config.heartbeat <= now {
             worker.spoken_to = now;
             let frames = ToWorker::Heartbeat.encode(worker.dialect);
-            self.send(peer, frames);
+            if !mutants::on(Mutant::SendNoHeartbeat) {
+                self.send(peer, frames);
+            }
         }
-        self.arm_worker(peer);
+        if !mutants::on(Mutant::ForgetToRearm) {
+            self.arm_worker(peer);
+        }
     }
 
     /// Wakes the broker when this worker needs a heartbeat or has been silent for too long.
@@ -147,8 +154,8 @@ impl Broker {
         let id = worker.service;
         let roster = &self.roster;
         if let Some(service) = self.services.get_mut(id) {
-            service.workers = service.workers.saturating_sub(1);
-            if worker.turn.is_some() {
+            service.workers = service.workers.saturating_sub(usize::from(!mutants::on(Mutant::ForgetToCountDown)));
+            if worker.turn.is_some() && !mutants::on(Mutant::KeepStalePlaces) {
                 service.leave_line(|peer, turn| roster.holds(peer, turn));
             }
             let service = service.name.clone();

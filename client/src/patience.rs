@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use protocol::mutants::{self, Mutant};
+
 use crate::error::Misuse;
 
 /// How long and how often a request is tried. The defaults are the Guide's: 2.5 s, three times.
@@ -33,6 +35,14 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// Whether no attempt follows this one, of which the first is 1.
+    pub(crate) fn is_last(self, attempt: u32) -> bool {
+        if mutants::on(Mutant::NeverGiveUp) {
+            return false;
+        }
+        attempt >= self.retries || mutants::on(Mutant::GiveUpAtOnce)
+    }
+
     /// Refuses what cannot work.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::mutants::{self, Mutant};
+
 /// Doubles from a first delay to a ceiling; each delay is jittered to between half of its step and the whole of it.
 #[derive(Clone, Debug)]
 pub struct Backoff {
@@ -23,14 +25,15 @@ impl Backoff {
     /// The next delay; the one after it is drawn from twice the step.
     pub fn next_delay(&mut self) -> Duration {
         let step = self.step;
-        self.step = step.saturating_mul(2).min(self.max);
+        let factor = if mutants::on(Mutant::NeverGrow) { 1 } else { 2 };
+        self.step = step.saturating_mul(factor).min(self.max);
         let half = step / 2;
         half + half.mul_f64(self.fraction())
     }
 
     /// An attempt succeeded: the next failure starts at the first delay again.
     pub fn reset(&mut self) {
-        self.step = self.first;
+        self.step = if mutants::on(Mutant::NeverReset) { self.step } else { self.first };
     }
 
     /// A number from 0 up to 1. The mixing is that of SplitMix64 (Steele, Lea, Flood 2014): plenty for spreading load.

@@ -7,6 +7,7 @@
 //! - [`time`], [`timers`], [`backoff`] time as numbers, wake-ups for many things at once, delays that grow
 //! - [`frames`], [`limits`], [`identity`], [`fault`] messages, their bounds, the names of things, and blame
 //! - [`rights`] what a peer may do
+//! - [`mutants`] seeded bugs, off in every product
 //! - [`mdp`], [`mmi`] the Majordomo protocol (RFC 7 and 18) and its management interface (RFC 8)
 
 pub mod backoff;
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod machine;
 pub mod mdp;
 pub mod mmi;
+pub mod mutants;
 pub mod rights;
 pub mod time;
 pub mod timers;

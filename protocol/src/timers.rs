@@ -6,7 +6,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
+use crate::mutants::{self, Mutant};
 use crate::time::Instant;
 
 /// The wake-up that a thing waits for; kept inside the thing itself.
@@ -41,7 +43,8 @@ impl<K: Ord + Copy> Timers<K> {
 
     /// When the next wake-up is due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        let late = Duration::from_millis(if mutants::on(Mutant::WakeTooLate) { 300 } else { 0 });
+        self.heap.peek().map(|Reverse((at, _))| *at + late)
     }
 
     /// Takes one wake-up that is due at `now`, with the instant it was asked for; hand both to [`Alarm::rings`].

@@ -10,6 +10,7 @@ use protocol::Frames;
 use protocol::limits::{FRAMES_PER_MESSAGE_MAX, MESSAGE_BYTES_MAX};
 use protocol::mdp::Dialect;
 use protocol::mdp::client::Part;
+use protocol::mutants::{self, Mutant};
 
 use crate::status;
 
@@ -36,7 +37,7 @@ impl Job {
 
     /// The connection is lost: its broker will give the job to somebody else.
     pub(crate) fn orphan(&mut self) {
-        self.address = None;
+        self.address = self.address.take().filter(|_| mutants::on(Mutant::AnswerOnNewConnection));
         self.joined = Frames::new();
     }
 

@@ -1,6 +1,7 @@
 //! One request under way.
 
 use protocol::mdp::client::Request;
+use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, ServiceName};
 
 use super::config::{Config, Correlation};
@@ -28,6 +29,9 @@ pub(super) struct Flight {
 impl Flight {
     /// Whether a part, or the whole, of an attempt can be handed over; if not, nothing of that attempt can be later.
     pub(super) fn takes(&mut self, attempt: u8) -> bool {
+        if mutants::on(Mutant::MixAttempts) {
+            return true;
+        }
         if self.holed.contains(&attempt) {
             return false;
         }
@@ -41,7 +45,7 @@ impl Flight {
     /// Forgets the parts that the caller holds; whether there were any.
     pub(super) fn void_parts(&mut self) -> bool {
         self.holed.extend(self.taken);
-        self.taken.take().is_some()
+        self.taken.take().is_some() && !mutants::on(Mutant::TellNoRestart)
     }
 
     /// The request as it is sent now.

@@ -17,6 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::mdp::client::{Part, Reply, decode_reply};
+use protocol::mutants::{self, Mutant};
 use protocol::{Backoff, Frames, Instant, Machine, ServiceName};
 
 use crate::event::Event;
@@ -132,7 +133,8 @@ impl Multiplex {
     }
 
     fn on_submit(&mut self, now: Instant, number: Number, service: ServiceName, body: Frames, patience: Patience) {
-        if self.waiting.len() >= self.config.waiting_max && self.in_flight.len() >= self.config.slots() {
+        let is_full = self.waiting.len() >= self.config.waiting_max && self.in_flight.len() >= self.config.slots();
+        if is_full && !mutants::on(Mutant::IgnoreFullLine) {
             return self.outputs.push_back(Output::Done(number, Err(Failure::Full)));
         }
         self.waiting.insert(number, (service, never_empty(body), patience));
@@ -140,6 +142,9 @@ impl Multiplex {
     }
 
     fn on_forget(&mut self, now: Instant, number: Number) {
+        if mutants::on(Mutant::ForgetIsIgnored) {
+            return;
+        }
         if self.waiting.remove(&number).is_none() && self.remove(number).is_some() {
             self.abandon_socket_unless_numbered();
             self.admit(now);
@@ -153,6 +158,9 @@ impl Multiplex {
         self.link = Link::Up;
         let resent = self.in_flight.values().filter(|flight| flight.connected).count();
         self.event(Event::Connected { resent });
+        if mutants::on(Mutant::ForgetInFlight) {
+            return;
+        }
         for (number, flight) in &mut self.in_flight {
             self.outputs.push_back(Output::Send(flight.message(&self.config, *number)));
         }
@@ -242,7 +250,7 @@ impl Multiplex {
 
     fn on_timeout(&mut self, now: Instant, number: Number) {
         let Some(flight) = self.in_flight.get_mut(&number) else { return };
-        if u32::from(flight.attempt) >= flight.patience.retries {
+        if flight.patience.is_last(u32::from(flight.attempt)) {
             self.give_up(now, number, false);
             self.abandon_socket_unless_numbered();
             return self.admit(now);
@@ -302,7 +310,7 @@ impl Multiplex {
     /// Without numbers a late reply could be taken for the next one's: it must find a closed socket.
     fn abandon_socket_unless_numbered(&mut self) {
         let open = matches!(self.link, Link::Opening | Link::Up);
-        if self.config.correlation == Correlation::OneAtATime && open {
+        if self.config.correlation == Correlation::OneAtATime && open && !mutants::on(Mutant::KeepSocket) {
             self.link = Link::Opening;
             self.outputs.extend([Output::Close, Output::Open]);
         }

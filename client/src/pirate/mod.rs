@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use protocol::mdp::Dialect;
 use protocol::mdp::client::{Part, Request, decode_reply};
+use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, Machine, ServiceName};
 
 use crate::event::Event;
@@ -119,7 +120,7 @@ impl Pirate {
     }
 
     fn on_request(&mut self, now: Instant, service: ServiceName, body: Frames, patience: Patience) {
-        if self.call.take().is_some() {
+        if self.call.take().is_some() && !mutants::on(Mutant::KeepSocket) {
             // Its reply may still come, and must not be taken for an answer to this one.
             self.close();
         }
@@ -202,7 +203,7 @@ impl Pirate {
     fn on_timeout(&mut self, now: Instant) {
         self.close();
         let Some(call) = &mut self.call else { return };
-        if call.attempt >= call.patience.retries {
+        if call.patience.is_last(call.attempt) {
             return self.give_up(now, false);
         }
         call.attempt += 1;

@@ -1,10 +1,12 @@
 //! `sim`: sweeps over seeds, replays one, makes a failing one smaller.
 //!
-//! Exit status: 0 nothing was found; 1 an oracle objected; 2 bad usage. Only here a wall clock is read, for events a
-//! second.
+//! Exit status: 0 nothing was found; 1 an oracle objected; 2 bad usage. Only the commands read a wall clock, for
+//! events a second.
 
 #![allow(clippy::print_stdout, reason = "a program for people: its lines are its result")]
 
+#[cfg(feature = "mutants")]
+mod mutants;
 mod report;
 
 use std::fs;
@@ -32,6 +34,9 @@ enum Command {
     Sweep(Sweep),
     /// Run one seed, or a plan, and tell its story
     Replay(Replay),
+    /// Show that the oracles find seeded bugs
+    #[cfg(feature = "mutants")]
+    Mutants(mutants::Arguments),
     /// Print the plan of a seed
     Plan {
         /// The seed
@@ -76,6 +81,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Sweep(arguments) => run_sweep(&arguments),
         Command::Replay(arguments) => replay(&arguments),
+        #[cfg(feature = "mutants")]
+        Command::Mutants(arguments) => mutants::run(&arguments, processors()),
         Command::Plan { seed } => {
             println!("{}", workload::plan(seed).to_text());
             Ok(true)
@@ -93,8 +100,7 @@ fn main() -> ExitCode {
 
 /// Whether no seed failed.
 fn run_sweep(arguments: &Sweep) -> Result<bool, String> {
-    let available = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = arguments.threads.unwrap_or_else(available).max(1);
+    let threads = arguments.threads.unwrap_or_else(processors).max(1);
     let bar = ProgressBar::new(arguments.seeds);
     bar.set_style(ProgressStyle::with_template(BAR).map_err(|error| error.to_string())?);
     let started = Instant::now();
@@ -118,6 +124,10 @@ fn run_sweep(arguments: &Sweep) -> Result<bool, String> {
         eprintln!("seed {seed} shrunk: cargo xtask sim replay {seed} --plan {}", written.display());
     }
     Ok(found.failed == 0)
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn write_down(folder: &Path, seed: u64, plan: &Plan) -> Result<PathBuf, String> {

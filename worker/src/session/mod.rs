@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use protocol::mdp::client::Part;
 use protocol::mdp::worker::{FromWorker, ToWorker};
+use protocol::mutants::{self, Mutant};
 use protocol::{Backoff, Frames, Instant, Machine};
 
 use crate::config::Config;
@@ -154,6 +155,7 @@ impl Session {
             Link::Waiting { .. } | Link::Opening | Link::Down => return,
         }
         match ToWorker::decode(self.config.dialect, message) {
+            Ok(ToWorker::Disconnect) if mutants::on(Mutant::StayAfterDisconnect) => {}
             Ok(ToWorker::Disconnect) => self.lose(now, Cause::Dismissed),
             Ok(ToWorker::Heartbeat) => self.backoff.reset(),
             Ok(ToWorker::Request { address, body }) => self.on_request(now, address, body),
@@ -207,7 +209,8 @@ impl Session {
 
     /// Says READY, if the connection waits for it and a slot is free.
     fn register(&mut self, now: Instant) {
-        if matches!(self.link, Link::Holding) && self.has_free_slot() && self.phase == Phase::Serving {
+        let has_room = self.has_free_slot() || mutants::on(Mutant::ReadyWithoutSlot);
+        if matches!(self.link, Link::Holding) && has_room && self.phase == Phase::Serving {
             self.link = Link::Registered { heard: now, sent: now };
             let credit = u32::try_from(self.config.credit).unwrap_or(u32::MAX);
             self.send(now, FromWorker::Ready { service: self.config.service.clone(), credit });
@@ -271,6 +274,9 @@ impl Session {
     fn send(&mut self, now: Instant, command: FromWorker) {
         if let Link::Registered { sent, .. } = &mut self.link {
             *sent = now;
+            if mutants::on(Mutant::SilentWhileBusy) && command == FromWorker::Heartbeat && !self.jobs.is_empty() {
+                return;
+            }
             self.outputs.push_back(Output::Send(command.encode(self.config.dialect)));
         }
     }
@@ -285,6 +291,9 @@ impl Session {
 
     /// When the broker counts as dead, if it stays silent.
     fn expiry(&self, heard: Instant) -> Instant {
+        if mutants::on(Mutant::TrustSilentBroker) {
+            return Instant::MAX;
+        }
         let patience = self.config.patience();
         match self.has_free_slot() {
             true => heard + patience,
