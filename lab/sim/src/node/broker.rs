@@ -259,8 +259,8 @@ fn service(frames: &Frames) -> Option<Bytes> {
     frames.get(header + after).cloned()
 }
 
-/// The name in the coverage table, for what can happen here. What no node makes happen yet has none: whoever adds such a
-/// node adds the name there and here.
+/// The name in the coverage table, for what can happen here. What no node makes happen yet has none: whoever adds such
+/// a node adds the name there and here.
 fn name(event: &broker::Event) -> Option<&'static str> {
     use broker::{Departure, RequestEnd};
     use protocol::PeerFault;
