@@ -58,6 +58,17 @@ pub(crate) struct Accepted {
     pub(crate) session: Option<crate::curve::Session>,
 }
 
+impl Accepted {
+    /// Of a mechanism that protects nothing.
+    pub(crate) fn in_the_clear(principal: Option<Arc<Principal>>) -> Self {
+        Self {
+            principal,
+            #[cfg(feature = "curve")]
+            session: None,
+        }
+    }
+}
+
 /// Asks the gate about a peer. Without a gate everybody is let in; a mechanism that cannot check credentials itself
 /// must not come here without one. A peer that is kept out for good is told so, as libzmq tells it: with the status.
 pub(crate) fn admit(
@@ -104,7 +115,7 @@ impl Exchange for Null {
     }
 
     fn accept(&mut self, _terms: &mut Terms<'_>) -> Accepted {
-        Accepted { principal: self.principal.take(), ..Accepted::default() }
+        Accepted::in_the_clear(self.principal.take())
     }
 
     fn refuse(&mut self, reason: &str, output: &mut Vec<u8>) {

@@ -147,7 +147,7 @@ impl Exchange for Server {
 
     fn accept(&mut self, terms: &mut Terms<'_>) -> Accepted {
         command::put(terms.output, b"READY", terms.metadata);
-        Accepted { principal: self.principal.take(), ..Accepted::default() }
+        Accepted::in_the_clear(self.principal.take())
     }
 
     fn refuse(&mut self, reason: &str, output: &mut Vec<u8>) {
