@@ -42,8 +42,8 @@ pub const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a worker looks for a MongoDB server. A request may look twice, once for its documents and once for the
 /// record of the cache: it is answered 500 within the 2.5 s that a client waits all the same.
 pub const MONGO_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a MongoDB server that was found may take over one operation: a little longer than it may take itself to have
-/// a majority confirm a write. A server that is frozen is noticed by the driver later than this.
+/// How long a MongoDB server that was found may take over one operation: a little longer than it may take itself to
+/// have a majority confirm a write. A server that is frozen is noticed by the driver later than this.
 pub const MONGO_ANSWER_PATIENCE: Duration = Duration::from_secs(12);
 /// Requests that may wait for the thread of a SQLite store.
 pub const SQLITE_QUEUE_MAX: usize = 1024;

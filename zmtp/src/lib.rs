@@ -30,102 +30,38 @@
 //! The wire itself is without input and output and can be driven by hand: [`Handshake`], [`Decoder`], [`Command`] and
 //! [`Outbox`]. It is all that is left without the feature `tokio`, which is on by default.
 
-// The wire.
-mod authority;
-mod command;
-#[cfg(feature = "curve")]
-pub mod curve;
-mod decoder;
-mod exchange;
-mod fault;
-mod frame;
-mod greeting;
-mod handshake;
-mod large;
-mod mechanism;
-mod metadata;
-mod outbox;
-mod plain;
-mod public_key;
-mod socket_type;
+mod security;
+#[cfg(feature = "tokio")]
+mod socket;
+mod wire;
 
-// The sockets.
-#[cfg(feature = "tokio")]
-mod budget;
-#[cfg(feature = "tokio")]
-mod connection;
-#[cfg(feature = "tokio")]
-mod dealer;
-#[cfg(feature = "tokio")]
-mod door;
-#[cfg(feature = "tokio")]
-mod endpoint;
-#[cfg(feature = "tokio")]
-mod event;
-#[cfg(feature = "tokio")]
-mod half_open;
-#[cfg(feature = "tokio")]
-mod held;
-#[cfg(feature = "tokio")]
-mod identities;
-#[cfg(feature = "tokio")]
-mod incoming;
-#[cfg(feature = "tokio")]
-mod inlet;
-#[cfg(feature = "tokio")]
-mod intake;
-#[cfg(feature = "tokio")]
-mod link;
-#[cfg(feature = "tokio")]
-mod listener;
-#[cfg(feature = "tokio")]
-mod liveness;
-#[cfg(feature = "tokio")]
-mod negotiate;
-#[cfg(feature = "tokio")]
-mod options;
-#[cfg(feature = "tokio")]
-mod outlet;
-#[cfg(feature = "tokio")]
-mod reader;
-#[cfg(feature = "tokio")]
-mod reception;
-#[cfg(feature = "tokio")]
-mod router;
-#[cfg(feature = "tokio")]
-mod sealing;
-#[cfg(feature = "tokio")]
-mod stats;
-#[cfg(feature = "tokio")]
-mod stream;
-#[cfg(feature = "tokio")]
-mod writer;
-
-pub use authority::{
+pub use security::authority::{
     Admission, Applicant, Authority, Credentials, Decision, Gate, Principal, Proof, Refusal, same_secret,
 };
-pub use command::{Command, put_ping, put_pong};
-pub use decoder::{Decoder, Sink};
-pub use fault::{Fault, FaultKind};
-pub use handshake::{Handshake, Local, Peer};
-pub use mechanism::Mechanism;
-pub use metadata::DOMAIN_BYTES_MAX;
-pub use outbox::{Cursor, Outbox};
-pub use plain::{LOGIN_BYTES_MAX, Login, LoginError};
-pub use public_key::{KEY_BYTES, KEY_CHARACTERS, KeyError, PublicKey};
-pub use socket_type::SocketType;
+#[cfg(feature = "curve")]
+pub use security::curve;
+pub use security::mechanism::Mechanism;
+pub use security::plain::{LOGIN_BYTES_MAX, Login, LoginError};
+pub use security::public_key::{KEY_BYTES, KEY_CHARACTERS, KeyError, PublicKey};
+pub use wire::command::{Command, put_ping, put_pong};
+pub use wire::decoder::{Decoder, Sink};
+pub use wire::fault::{Fault, FaultKind};
+pub use wire::handshake::{Handshake, Local, Peer};
+pub use wire::metadata::DOMAIN_BYTES_MAX;
+pub use wire::outbox::{Cursor, Outbox};
+pub use wire::socket_type::SocketType;
 
 #[cfg(feature = "tokio")]
-pub use dealer::Dealer;
+pub use socket::dealer::Dealer;
 #[cfg(feature = "tokio")]
-pub use endpoint::{Endpoint, EndpointError};
+pub use socket::endpoint::{Endpoint, EndpointError};
 #[cfg(feature = "tokio")]
-pub use event::Event;
+pub use socket::event::Event;
 #[cfg(feature = "tokio")]
-pub use options::{Backoff, Heartbeat, Limits, Options};
+pub use socket::options::{Backoff, Heartbeat, Limits, Options};
 #[cfg(feature = "tokio")]
-pub use outlet::{Unsent, UnsentReason};
+pub use socket::outlet::{Unsent, UnsentReason};
 #[cfg(feature = "tokio")]
-pub use router::{BindError, Router};
+pub use socket::router::{BindError, Router};
 #[cfg(feature = "tokio")]
-pub use stats::Stats;
+pub use socket::stats::Stats;

@@ -53,6 +53,19 @@ async fn a_length_claim_of_any_size_closes_before_and_after_the_handshake() {
 }
 
 #[tokio::test]
+async fn what_came_whole_before_a_fault_arrives() {
+    let (router, endpoint) = router(options()).await;
+    let mut router = Inbox::new(router);
+    let mut hostile = raw::dial(&endpoint).await;
+    // In one segment, so that one read finds both.
+    hostile.write_all(&after_handshake(&[frame(false, b"good"), vec![0x08, 0]].concat())).await.unwrap();
+    router.connected().await;
+    assert_eq!(router.message().await.1, Frames::from(["good"]));
+    router.disconnected().await;
+    assert_eq!(router.socket.stats().faults_of(FaultKind::Flags), 1);
+}
+
+#[tokio::test]
 async fn broken_frames_and_commands_close() {
     closes(&after_handshake(&[0x08, 0]), FaultKind::Flags).await;
     closes(&after_handshake(&[0x05, 0]), FaultKind::Flags).await;
