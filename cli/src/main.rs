@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod output;
+mod security;
 mod settings;
 mod telemetry;
 mod usage;

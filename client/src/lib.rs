@@ -52,6 +52,6 @@ pub use protocol::mdp::Dialect;
 pub use protocol::{Frames, ServiceName};
 pub use reply::{Progress, Reply};
 #[cfg(feature = "tokio")]
-pub use runtime;
+pub use runtime::{self, key_file, zmtp::Login, zmtp::PublicKey, zmtp::curve::KeyPair};
 #[cfg(feature = "tokio")]
 pub use services::{Service, services};

@@ -47,7 +47,7 @@ pub use protocol::{Frames, ServiceName};
 #[cfg(feature = "tokio")]
 pub use request::{Parts, Reply, Request};
 #[cfg(feature = "tokio")]
-pub use runtime::{self, Shutdown};
+pub use runtime::{self, Shutdown, key_file, zmtp::Login, zmtp::PublicKey, zmtp::curve::KeyPair};
 #[cfg(feature = "tokio")]
 pub use serve::{Error, Worker};
 pub use session::Session;

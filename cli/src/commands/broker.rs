@@ -6,22 +6,26 @@ use anyhow::Context;
 use broker::{Config, Limits, Server, Status};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use runtime::Shutdown;
-use runtime::zmtp::{self, Endpoint};
+use runtime::zmtp;
 use tokio::sync::watch;
 
 use crate::args::{self, Broker};
 use crate::output;
+use crate::security;
 use crate::telemetry;
 use crate::usage::{Problem, Unsuccessful};
 
 pub(super) async fn run(settings: Broker) -> Result<(), Unsuccessful> {
-    for endpoint in &settings.bind {
-        refuse_open_bind(endpoint, settings.insecure)?;
-    }
+    let (options, table) = security::binding(&settings.security, &settings.bind)?;
+    let options = limited(options, &settings)?;
     let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
-    let options = socket_options(&settings)?;
     allow_descriptors(settings.connections_max);
-    let server = Server::bind(&settings.bind, config(&settings), options).await.map_err(anyhow::Error::from)?;
+    let config = config(&settings);
+    let server = match table {
+        Some(table) => Server::bind_for(&settings.bind, config, options, table).await,
+        None => Server::bind(&settings.bind, config, options).await,
+    };
+    let server = server.map_err(anyhow::Error::from)?;
     if let Some(address) = settings.metrics {
         telemetry::serve_metrics(address)?;
         tokio::spawn(publish(server.status(), settings.name.clone()));
@@ -32,19 +36,7 @@ pub(super) async fn run(settings: Broker) -> Result<(), Unsuccessful> {
     Ok(())
 }
 
-/// Nothing is encrypted and nobody is asked who they are: beyond loopback that has to be said aloud.
-fn refuse_open_bind(endpoint: &Endpoint, insecure: bool) -> Result<(), Problem> {
-    if insecure || endpoint.is_local() {
-        return Ok(());
-    }
-    Err(Problem::new(format!(
-        "--bind {endpoint}: a bind beyond loopback is neither encrypted nor authenticated \
-         (allowed: a loopback address, an ipc:// path, or --insecure)"
-    )))
-}
-
-fn socket_options(settings: &Broker) -> Result<zmtp::Options, Problem> {
-    let mut options = zmtp::Options::default();
+fn limited(mut options: zmtp::Options, settings: &Broker) -> Result<zmtp::Options, Problem> {
     options.limits.connections_max = usize::try_from(settings.connections_max).unwrap_or(usize::MAX);
     options.limits.message_bytes_max = size("--message-bytes-max", settings.message_bytes_max)?;
     Ok(options)

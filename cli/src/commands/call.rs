@@ -7,13 +7,14 @@ use runtime::zmtp::Endpoint;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
-use crate::args::{Call, Patience};
+use crate::args::{Call, Patience, Security};
 use crate::output;
+use crate::security;
 use crate::usage::{Problem, Unsuccessful};
 
 pub(super) async fn run(settings: Call, json: bool) -> Result<(), Unsuccessful> {
     let body = body(&settings.body).await?;
-    let mut pirate = pirate(&settings.broker, &settings.patience);
+    let mut pirate = pirate(&settings.broker, &settings.patience, &settings.security)?;
     let reply = pirate.request(settings.service.as_bytes(), body).await.map_err(anyhow::Error::from)?;
     if json {
         let frames: Vec<_> = reply.body.iter().map(output::frame).collect();
@@ -27,8 +28,10 @@ pub(super) async fn run(settings: Call, json: bool) -> Result<(), Unsuccessful> 
 }
 
 /// A Lazy Pirate as the flags describe it.
-pub(super) fn pirate(broker: &Endpoint, patience: &Patience) -> LazyPirate {
-    LazyPirate::new(broker.to_string()).timeout(patience.timeout).retries(patience.retries)
+pub(super) fn pirate(broker: &Endpoint, patience: &Patience, security: &Security) -> Result<LazyPirate, Problem> {
+    let options = security::connecting(security)?;
+    let pirate = LazyPirate::new(broker.to_string()).timeout(patience.timeout).retries(patience.retries);
+    Ok(pirate.socket_options(options))
 }
 
 async fn body(arguments: &[String]) -> Result<Frames, Unsuccessful> {

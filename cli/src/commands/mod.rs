@@ -4,6 +4,7 @@ mod broker;
 mod call;
 mod completions;
 mod demo;
+mod keygen;
 mod man;
 mod services;
 mod worker;
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Unsuccessful> {
     match cli.command {
         Command::Demo(demo) => on_runtime(demo::run(demo, cli.json)),
         Command::Broker(broker) => on_one_thread(broker::run(*broker)),
+        Command::Keygen(settings) => keygen::run(&settings, cli.json),
         Command::Worker(worker) => on_runtime(worker::run(worker)),
         Command::Call(call) => on_runtime(call::run(call, cli.json)),
         Command::Services(services) => on_runtime(services::run(services, cli.json)),

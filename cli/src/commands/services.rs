@@ -8,7 +8,7 @@ use crate::output;
 use crate::usage::Unsuccessful;
 
 pub(super) async fn run(settings: Services, json: bool) -> Result<(), Unsuccessful> {
-    let mut pirate = pirate(&settings.broker, &settings.patience);
+    let mut pirate = pirate(&settings.broker, &settings.patience, &settings.security)?;
     let services = pirate.services().await.map_err(anyhow::Error::from)?;
     if json {
         for service in &services {

@@ -11,6 +11,7 @@ use runtime::Shutdown;
 use worker::{Handler, Worker};
 
 use crate::args;
+use crate::security;
 use crate::usage::Unsuccessful;
 
 pub(super) async fn run(worker: args::Worker) -> Result<(), Unsuccessful> {
@@ -23,12 +24,14 @@ pub(super) async fn run(worker: args::Worker) -> Result<(), Unsuccessful> {
 }
 
 /// A worker that follows SIGINT and SIGTERM.
-fn worker(session: &args::Session, service: &ServiceName) -> anyhow::Result<Worker> {
+fn worker(session: &args::Session, service: &ServiceName) -> Result<Worker, Unsuccessful> {
+    let options = security::connecting(&session.security)?;
     let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
     Ok(Worker::new(session.broker.to_string(), service.as_bytes())
         .heartbeat(session.heartbeat.heartbeat)
         .liveness(session.heartbeat.liveness)
-        .shutdown(shutdown))
+        .shutdown(shutdown)
+        .socket_options(options))
 }
 
 async fn serve<Kind: 'static, H: Handler<Kind>>(worker: Worker, handler: H) -> Result<(), Unsuccessful> {
