@@ -2,8 +2,9 @@
 #![allow(clippy::print_stdout, clippy::indexing_slicing, reason = "a program for people, on frames it has made")]
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use broker::{Broker, Config, Frames, Input, Output, PeerId};
+use broker::{Broker, Config, Frames, Input, Output, PeerId, Rights};
 use bytes::Bytes;
 use protocol::{Instant, Machine};
 
@@ -14,8 +15,10 @@ const REQUESTS: u64 = 3_000_000;
 fn main() {
     let mut broker = Broker::new(Config::default());
     let now = Instant::from_millis(1000);
+    let rights = Arc::new(Rights::everything());
     for peer in 0..=WORKERS {
-        broker.handle(now, Input::Connected { peer: PeerId(peer), identity: Bytes::new() });
+        broker
+            .handle(now, Input::Connected { peer: PeerId(peer), identity: Bytes::new(), rights: Arc::clone(&rights) });
     }
     for peer in 1..=WORKERS {
         say(&mut broker, now, peer, Frames::from([&b""[..], b"MDPW01", b"\x01", b"echo"]));

@@ -1,17 +1,21 @@
 //! The broker machine: which connection said what, and what follows.
 //!
-//! This file holds the state and sends each input to its arm; the arms live in `client_side` (requests), `worker_side`
-//! (registration, replies, heartbeats), `dispatch` (queues and matching) and `management` (MMI).
+//! This file holds the state and sends each input to its arm; the arms live in `admission` (connections and
+//! their rights), `client_side` (requests), `worker_side` (registration, replies, heartbeats), `dispatch` (queues and
+//! matching) and `management` (MMI).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::mdp::{self, FromPeer, worker::FromWorker};
 use protocol::mutants::{self, Mutant};
 use protocol::timers::Timers;
-use protocol::{Frames, Instant, Machine, PeerId, ServiceName};
+use protocol::{Frames, Instant, Machine, PeerId, Rights, ServiceName};
 use rustc_hash::FxHashMap;
 
+use crate::account::Accounts;
+use crate::admission::Connection;
 use crate::config::Config;
 use crate::event::{Counters, Departure, Event};
 use crate::job::{Course, Origin};
@@ -27,6 +31,15 @@ pub enum Input {
         peer: PeerId,
         /// What it calls itself, or empty.
         identity: Bytes,
+        /// What it may do; [`Rights::everything`] where nobody is asked who it is.
+        rights: Arc<Rights>,
+    },
+    /// What a connected peer may do has changed.
+    Rights {
+        /// Its connection.
+        peer: PeerId,
+        /// What it may do from now on; `None` cuts it off.
+        rights: Option<Arc<Rights>>,
     },
     /// A peer has sent a message.
     Message {
@@ -80,18 +93,10 @@ pub struct Broker {
     pub(crate) counters: Counters,
     pub(crate) queued: Queued,
     pub(crate) jobs: u64,
-    peers: FxHashMap<PeerId, Connection>,
-    identities: BTreeMap<Bytes, PeerId>,
+    pub(crate) peers: FxHashMap<PeerId, Connection>,
+    pub(crate) identities: BTreeMap<Bytes, PeerId>,
+    pub(crate) accounts: Accounts,
     outputs: VecDeque<Output>,
-}
-
-/// A connection, whoever is behind it.
-#[derive(Debug)]
-struct Connection {
-    /// What the peer calls itself, or empty.
-    identity: Bytes,
-    /// Messages that it did not take.
-    missed: u64,
 }
 
 /// What an alarm is for.
@@ -123,6 +128,7 @@ impl Broker {
             jobs: 0,
             peers: FxHashMap::default(),
             identities: BTreeMap::new(),
+            accounts: Accounts::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -158,13 +164,6 @@ impl Broker {
         self.peers.len()
     }
 
-    fn on_connected(&mut self, peer: PeerId, identity: Bytes) {
-        if !identity.is_empty() {
-            self.identities.insert(identity.clone(), peer);
-        }
-        self.peers.insert(peer, Connection { identity, missed: 0 });
-    }
-
     fn on_message(&mut self, now: Instant, peer: PeerId, frames: Frames) {
         match mdp::decode(frames) {
             Ok(FromPeer::Client(request)) => self.on_request(now, peer, request),
@@ -177,19 +176,6 @@ impl Broker {
             },
             Err(fault) => self.on_fault(now, peer, fault),
         }
-    }
-
-    fn on_disconnected(&mut self, now: Instant, peer: PeerId) {
-        if mutants::on(Mutant::KeepConnection) {
-            return self.remove_worker(now, peer, Departure::Closed);
-        }
-        if let Some(Connection { identity, .. }) = self.peers.remove(&peer) {
-            // A successor under the same identity keeps it: removal is by connection, not by name.
-            if self.identities.get(&identity) == Some(&peer) {
-                self.identities.remove(&identity);
-            }
-        }
-        self.remove_worker(now, peer, Departure::Closed);
     }
 
     /// Towards a worker a refused message means that it has stopped reading: its work goes to another. Towards a client
@@ -223,12 +209,6 @@ impl Broker {
         self.identities.get(&client.identity).copied()
     }
 
-    /// The connection as a place to send answers to.
-    pub(crate) fn origin(&self, peer: PeerId) -> Origin {
-        let identity = self.peers.get(&peer).map(|connection| connection.identity.clone());
-        Origin { peer, identity: identity.unwrap_or_default() }
-    }
-
     /// Where parts of an answer go now, and what has been missed there; `None` when they go nowhere. While it stays the
     /// same, the parts arrive without a gap.
     pub(crate) fn course(&self, client: &Origin) -> Option<Course> {
@@ -244,7 +224,7 @@ impl Broker {
         self.output(Output::Event(event));
     }
 
-    fn output(&mut self, output: Output) {
+    pub(crate) fn output(&mut self, output: Output) {
         self.outputs.push_back(output);
     }
 }
@@ -255,7 +235,8 @@ impl Machine for Broker {
 
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Connected { peer, identity } => self.on_connected(peer, identity),
+            Input::Connected { peer, identity, rights } => self.on_connected(now, peer, identity, rights),
+            Input::Rights { peer, rights } => self.on_rights(now, peer, rights),
             Input::Message { peer, frames } => self.on_message(now, peer, frames),
             Input::Disconnected { peer } => self.on_disconnected(now, peer),
             Input::Refused { peer } => self.on_refused(now, peer),

@@ -5,7 +5,8 @@ use protocol::mdp::{Dialect, Request};
 use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerId, ServiceName};
 
-use crate::broker::Broker;
+use crate::account::InFlight;
+use crate::broker::{Broker, Output};
 use crate::config::{ErrorReplies, NoWorker};
 use crate::event::{Event, RequestEnd};
 use crate::job::{Job, JobId, Origin, ReplyState};
@@ -14,14 +15,26 @@ use crate::service::ServiceId;
 
 impl Broker {
     pub(crate) fn on_request(&mut self, now: Instant, peer: PeerId, request: Request) {
+        let Some((client, permitted)) = self.permit(now, peer, &request.service) else { return };
         self.counters.requests += 1;
+        let in_flight = match permitted {
+            Ok(in_flight) => in_flight,
+            Err(end) => return self.refuse(&client, &request, end),
+        };
         if request.service.is_management() {
             return self.on_management_request(now, peer, request);
         }
-        let client = self.origin(peer);
         match self.admit(peer, &request) {
-            Ok(service) => self.enqueue(now, service, client, request),
+            Ok(service) => self.enqueue(now, service, client, request, in_flight),
             Err(end) => self.fail(&client, &request, end),
+        }
+    }
+
+    /// Refuses what a peer may not ask, or not that often; a connection too many has no other use.
+    fn refuse(&mut self, client: &Origin, request: &Request, end: RequestEnd) {
+        self.fail(client, request, end);
+        if end == RequestEnd::TooManyConnections {
+            self.output(Output::Close { peer: client.peer });
         }
     }
 
@@ -78,14 +91,21 @@ impl Broker {
             || self.queued.bytes.saturating_add(bytes) > limits.queued_bytes_max
     }
 
-    fn enqueue(&mut self, now: Instant, service: ServiceId, client: Origin, request: Request) {
+    fn enqueue(
+        &mut self,
+        now: Instant,
+        service: ServiceId,
+        client: Origin,
+        request: Request,
+        in_flight: Option<InFlight>,
+    ) {
         let wait = now + self.config.policy(&request.service).queue_wait;
         let expires = request.deadline.map_or(wait, |deadline| deadline.min(wait));
         let reply =
             if request.dialect.streams() { ReplyState::Untouched } else { ReplyState::Gathering(Frames::new()) };
         let byte_count = request.body.byte_count();
         // Its number is given with each attempt.
-        let job = Job { id: JobId(0), client, request, reply, expires, attempts: 0, byte_count };
+        let job = Job { id: JobId(0), client, request, reply, expires, attempts: 0, byte_count, _in_flight: in_flight };
         self.push_back(service, job);
         self.dispatch(now, service);
     }
@@ -152,24 +172,37 @@ impl Broker {
     }
 
     /// Ends a request without an answer from a worker. Clients of 0.1 and 0.2 have no error reply: they are told in a
-    /// frame where silence would be wrong (a refusal, a filter), else as the operator chose.
+    /// frame where silence would be wrong (a refusal, a filter, a limit of the client's own; the management interface,
+    /// which has codes), else as the operator chose.
     pub(crate) fn fail(&mut self, client: &Origin, request: &Request, end: RequestEnd) {
         self.counters.failed += 1;
         let told = match end {
-            RequestEnd::NoWorker | RequestEnd::Disabled => true,
+            RequestEnd::NoWorker
+            | RequestEnd::Disabled
+            | RequestEnd::TooFast
+            | RequestEnd::TooManyInFlight
+            | RequestEnd::TooManyConnections => true,
+            RequestEnd::Forbidden if request.service.is_management() => true,
             RequestEnd::Abandoned => false,
             RequestEnd::QueueFull
             | RequestEnd::BrokerFull
             | RequestEnd::WaitedTooLong
             | RequestEnd::AttemptsExhausted
             | RequestEnd::StreamBroken
-            | RequestEnd::ReplyTooLarge => self.config.error_replies == ErrorReplies::StatusFrame,
+            | RequestEnd::ReplyTooLarge
+            | RequestEnd::Forbidden => self.config.error_replies == ErrorReplies::StatusFrame,
         };
         if told {
             self.answer(client, request, Part::Final, Frames::from([end.status()]));
         }
-        let service = request.service.detached();
-        self.tell(Event::RequestFailed { client: client.peer, service, end });
+        let (client, service) = (client.peer, request.service.detached());
+        match end {
+            RequestEnd::Forbidden => self.counters.forbidden += 1,
+            end if end.is_denial() => self.counters.limited += 1,
+            end => return self.tell(Event::RequestFailed { client, service, end }),
+        }
+        let name = self.name_of(client);
+        self.tell(Event::RequestDenied { client, name, service, end });
     }
 
     /// Sends a client an answer in its own form, if it can still be reached.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::{ServiceName, limits};
+use protocol::{PeerLimits, ServiceName, limits};
 
 /// The broker's settings.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Limits {
     pub services_max: usize,
     /// Bytes of the PARTIALs kept for one client that cannot take a reply in parts.
     pub gathered_bytes_max: usize,
+    /// How much one peer may do, where its rights do not say otherwise.
+    pub per_peer: PeerLimits,
 }
 
 /// How one service is treated.
@@ -102,6 +104,7 @@ impl Default for Limits {
             queued_bytes_max: 128 << 20,
             services_max: 20_000,
             gathered_bytes_max: 16 << 20,
+            per_peer: PeerLimits::default(),
         }
     }
 }

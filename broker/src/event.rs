@@ -3,6 +3,8 @@
 //! The machine logs nothing. A driver turns events into log lines at a bounded rate and counters into metrics; the
 //! simulator asserts on both.
 
+use std::sync::Arc;
+
 use protocol::{PeerFault, PeerId, ServiceName};
 
 use crate::job::JobId;
@@ -46,6 +48,40 @@ pub enum Event {
         /// Why.
         end: RequestEnd,
     },
+    /// A request was refused because its client may not make it, or not that many.
+    RequestDenied {
+        /// Who asked.
+        client: PeerId,
+        /// What the operator calls it; empty when nobody was asked who it is.
+        name: Arc<str>,
+        /// For what.
+        service: ServiceName,
+        /// Which right or limit.
+        end: RequestEnd,
+    },
+    /// A peer may not be a worker of the service that it offers, or not any more.
+    OfferDenied {
+        /// Who offers.
+        peer: PeerId,
+        /// What the operator calls it.
+        name: Arc<str>,
+        /// What.
+        service: ServiceName,
+    },
+    /// A peer has more connections than it may; this one is of no use.
+    TooManyConnections {
+        /// The connection.
+        peer: PeerId,
+        /// What the operator calls the peer.
+        name: Arc<str>,
+    },
+    /// A connected peer may be here no longer.
+    CutOff {
+        /// The connection.
+        peer: PeerId,
+        /// What the operator called it.
+        name: Arc<str>,
+    },
     /// A peer broke a rule of MDP.
     Fault {
         /// Who.
@@ -64,7 +100,7 @@ pub enum Departure {
     Closed,
     /// It was silent for too long.
     Expired,
-    /// It broke a rule and was told DISCONNECT.
+    /// It broke a rule, or may not offer its service any more, and was told DISCONNECT.
     Expelled,
     /// It does not take what is sent to it.
     Stalled,
@@ -93,6 +129,14 @@ pub enum RequestEnd {
     Disabled,
     /// Its client had left before a worker was free.
     Abandoned,
+    /// Its client may not call the service.
+    Forbidden,
+    /// Its client makes more requests a second than it may.
+    TooFast,
+    /// Its client has as many requests in flight as it may.
+    TooManyInFlight,
+    /// Its client has more connections than it may.
+    TooManyConnections,
 }
 
 /// Totals since the start.
@@ -116,6 +160,12 @@ pub struct Counters {
     pub faults: u64,
     /// Workers told to DISCONNECT.
     pub expelled: u64,
+    /// Requests and workers refused for lack of a right.
+    pub forbidden: u64,
+    /// Requests and connections beyond a limit of their peer.
+    pub limited: u64,
+    /// Peers that lost the right to be here while they were.
+    pub cut_off: u64,
 }
 
 impl RequestEnd {
@@ -131,7 +181,16 @@ impl RequestEnd {
             Self::ReplyTooLarge => "502 the answer in parts is too large for a client that takes one reply",
             Self::Disabled => "403 command is disabled",
             Self::Abandoned => "499 client has left",
+            Self::Forbidden => "403 not allowed",
+            Self::TooFast => "429 too many requests a second",
+            Self::TooManyInFlight => "429 too many requests in flight",
+            Self::TooManyConnections => "429 too many connections",
         }
+    }
+
+    /// Whether the request was refused for what its client may do, before anything else was looked at.
+    pub const fn is_denial(self) -> bool {
+        matches!(self, Self::Forbidden | Self::TooFast | Self::TooManyInFlight | Self::TooManyConnections)
     }
 }
 

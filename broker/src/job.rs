@@ -4,6 +4,8 @@ use bytes::Bytes;
 use protocol::mdp::Request;
 use protocol::{Frames, Instant, PeerId};
 
+use crate::account::InFlight;
+
 /// One attempt at one request. The worker sees it as the client address and returns it with each reply, so that an
 /// answer can never reach a request that it was not given for. Numbers are never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +24,8 @@ pub(crate) struct Job {
     /// How many workers have been given it.
     pub(crate) attempts: u32,
     pub(crate) byte_count: usize,
+    /// Counts it as its client's while it lives; nobody reads it.
+    pub(crate) _in_flight: Option<InFlight>,
 }
 
 /// Where answers go.

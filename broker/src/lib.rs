@@ -16,6 +16,8 @@
 
 #[cfg(feature = "tokio")]
 pub mod access;
+mod account;
+mod admission;
 mod broker;
 mod client_side;
 mod config;
@@ -36,7 +38,7 @@ pub use broker::{Broker, Input, Output};
 pub use config::{Config, ErrorReplies, Limits, NoWorker, Policy};
 pub use event::{Counters, Departure, Event, RequestEnd};
 pub use job::JobId;
-pub use protocol::{Frames, PeerId, ServiceName};
+pub use protocol::{Frames, PeerId, PeerLimits, Rights, ServiceName};
 #[cfg(feature = "tokio")]
 pub use server::{Server, Status};
 

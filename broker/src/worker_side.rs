@@ -13,7 +13,7 @@ use crate::job::JobId;
 use crate::roster::Worker;
 
 impl Broker {
-    /// READY: valid once a connection, for a name that is not the broker's own.
+    /// READY: valid once a connection, for a name that is not the broker's own and that the peer may offer.
     pub(crate) fn on_ready(
         &mut self,
         now: Instant,
@@ -24,6 +24,9 @@ impl Broker {
     ) {
         if self.roster.get(peer).is_some() && !mutants::on(Mutant::AcceptSecondReady) {
             return self.expel(now, peer, Departure::Expelled);
+        }
+        if !self.permit_offer(peer, dialect, service) {
+            return;
         }
         let services_max = self.config.limits.services_max;
         let place = if service.is_management() { None } else { self.services.find_or_add(service, services_max) };
@@ -143,7 +146,7 @@ impl Broker {
         }
     }
 
-    fn send_disconnect(&mut self, peer: PeerId, dialect: Dialect) {
+    pub(crate) fn send_disconnect(&mut self, peer: PeerId, dialect: Dialect) {
         self.counters.expelled += 1;
         self.send(peer, ToWorker::Disconnect.encode(dialect));
     }

@@ -90,6 +90,15 @@ impl Rights {
             limits: PeerLimits::default(),
         }
     }
+
+    /// Whether a request for this service may be made: those of the broker itself need rights of their own.
+    pub fn may_call(&self, service: &ServiceName) -> bool {
+        match service.as_bytes() {
+            b"mmi.filter" => self.admin,
+            _ if service.is_management() => self.mmi,
+            _ => self.call.covers(service),
+        }
+    }
 }
 
 impl PeerLimits {

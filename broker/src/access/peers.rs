@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::Rights;
-use runtime::zmtp::{Admission, Credentials, Decision, Proof, PublicKey, Refusal, same_secret};
+use runtime::zmtp::{Admission, Credentials, Decision, Principal, Proof, PublicKey, Refusal, same_secret};
 use zeroize::Zeroizing;
 
 /// The peers that may come in. Its maps are asked about what strangers show, so they are hashed with a secret.
@@ -20,9 +20,12 @@ pub struct Peers {
 /// A user of PLAIN.
 #[derive(Clone)]
 struct User {
-    password: Arc<Zeroizing<Vec<u8>>>,
+    password: Arc<Password>,
     rights: Arc<Rights>,
 }
+
+/// A password. It is zeroed when dropped, and never shown.
+struct Password(Zeroizing<Vec<u8>>);
 
 impl Peers {
     /// Lets a key in; `false` when it is there already.
@@ -40,7 +43,7 @@ impl Peers {
         let rights = Rights { credential: Some(format!("user {name}").into()), ..rights };
         let is_new = !self.users.contains_key(name.as_bytes());
         if is_new {
-            let user = User { password: Arc::new(password), rights: Arc::new(rights) };
+            let user = User { password: Arc::new(Password(password)), rights: Arc::new(rights) };
             self.users.insert(Bytes::copy_from_slice(name.as_bytes()), user);
         }
         is_new
@@ -66,45 +69,44 @@ impl Peers {
         self.len() == 0
     }
 
-    /// The rights of a peer that has proved who it is; `None` when it may not come in.
-    pub fn rights(&self, proof: &Proof) -> Option<&Arc<Rights>> {
-        match proof {
+    /// The rights of a peer that was let in, by this table or by one before it; `None` when it may not be here. A
+    /// password that has changed was changed for a reason: who came in with the old one does not stay.
+    pub fn rights(&self, principal: &Principal) -> Option<&Arc<Rights>> {
+        match &principal.proof {
             Proof::Nothing => None,
             Proof::Key(key) => self.keys.get(key),
-            Proof::User(name) => self.users.get(name).map(|user| &user.rights),
-        }
-    }
-
-    /// The rights of a peer that came in by the table `before`; `None` when it may stay no longer. A password that has
-    /// changed was changed for a reason: who came in with the old one does not stay.
-    pub fn rights_since(&self, before: &Self, proof: &Proof) -> Option<&Arc<Rights>> {
-        if let Proof::User(name) = proof {
-            let (old, new) = (before.users.get(name)?, self.users.get(name)?);
-            if !same_secret(&old.password, &new.password) {
-                return None;
+            Proof::User(name) => {
+                let shown = principal.admission.data.as_ref()?.downcast_ref::<Password>()?;
+                self.user(name, &shown.0).map(|user| &user.rights)
             }
         }
-        self.rights(proof)
     }
 
     /// Whether these credentials may come in (RFC 27).
     pub fn decide(&self, credentials: &Credentials<'_>) -> Decision {
-        let rights = match credentials {
+        let admission = match credentials {
             Credentials::Null => None,
-            Credentials::Curve(key) => self.keys.get(key),
-            Credentials::Plain { username, password } => self.user(username, password),
+            Credentials::Curve(key) => {
+                self.keys.get(key).map(|rights| Admission { name: Arc::clone(&rights.name), data: None })
+            }
+            Credentials::Plain { username, password } => self.user(username, password).map(User::admission),
         };
-        match rights {
-            Some(rights) => Decision::Allow(Admission { name: Arc::clone(&rights.name), data: None }),
-            None => Decision::Refuse(Refusal::Denied),
-        }
+        admission.map_or(Decision::Refuse(Refusal::Denied), Decision::Allow)
     }
 
     /// A name that nobody has costs a comparison, too: how long an answer takes does not tell who has an account.
-    fn user(&self, username: &[u8], password: &[u8]) -> Option<&Arc<Rights>> {
-        let user = self.users.get(username);
-        let is_same = same_secret(user.map_or(password, |user| &user.password), password);
-        user.filter(|_| is_same).map(|user| &user.rights)
+    fn user(&self, name: &[u8], password: &[u8]) -> Option<&User> {
+        let user = self.users.get(name);
+        let is_same = same_secret(user.map_or(password, |user| &user.password.0), password);
+        user.filter(|_| is_same)
+    }
+}
+
+impl User {
+    /// The password goes along, to be compared with what the user's password is later.
+    fn admission(&self) -> Admission {
+        let password: Arc<Password> = Arc::clone(&self.password);
+        Admission { name: Arc::clone(&self.rights.name), data: Some(password) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use protocol::rights::{PatternFault, Rights};
-use runtime::zmtp::{Credentials, Decision, Proof, PublicKey};
+use runtime::zmtp::{Admission, Credentials, Decision, Principal, Proof, PublicKey};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -18,7 +18,7 @@ fn read(text: &str) -> Result<Peers, Error> {
 
 fn key_rights(peers: &Peers) -> &Rights {
     let key: PublicKey = KEY.parse().unwrap();
-    peers.rights(&Proof::Key(key)).unwrap()
+    peers.rights(&Principal { proof: Proof::Key(key), admission: Admission::default() }).unwrap()
 }
 
 fn service(name: &str) -> protocol::ServiceName {
@@ -148,8 +148,10 @@ fn no_password_is_shown() {
 #[test]
 fn who_came_in_with_a_password_that_has_changed_does_not_stay() {
     let of = |password| read(&format!("[[peer]]\nuser = \"a\"\npassword-file = \"{password}\"")).unwrap();
-    let proof = Proof::User("a".into());
-    assert!(of("old").rights_since(&of("old"), &proof).is_some());
-    assert!(of("new").rights_since(&of("old"), &proof).is_none());
-    assert!(of("old").rights_since(&Peers::default(), &proof).is_none());
+    let shown = Credentials::Plain { username: b"a", password: b"old" };
+    let Decision::Allow(admission) = of("old").decide(&shown) else { panic!("not let in") };
+    let principal = Principal { proof: Proof::User("a".into()), admission };
+    assert!(of("old").rights(&principal).is_some());
+    assert!(of("new").rights(&principal).is_none());
+    assert!(Peers::default().rights(&principal).is_none());
 }

@@ -2,11 +2,13 @@
 //!
 //! Nothing is decided here; see [`crate::Broker`].
 
+mod guard;
 mod report;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use protocol::PeerId;
+use protocol::{PeerId, Rights};
 use runtime::zmtp::{self, BindError, Endpoint, Router, UnsentReason};
 use runtime::{Clock, Port, Shutdown, drive};
 use tokio::sync::watch;
@@ -15,6 +17,7 @@ use crate::access::{AllowTable, Following};
 use crate::broker::{Broker, Input, Output};
 use crate::config::Config;
 use crate::event::Counters;
+use guard::Guard;
 use report::Report;
 
 /// A broker that listens.
@@ -46,6 +49,8 @@ pub struct Status {
     pub workers: usize,
     /// Requests that wait for a worker.
     pub queued: usize,
+    /// Peers that were not let in, because they are not in the table.
+    pub refused: u64,
     /// What the socket has counted.
     pub socket: zmtp::Stats,
 }
@@ -97,9 +102,11 @@ impl Server {
 
     /// Serves until the end is wished, then tells the workers, writes what is still to be written, and closes.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { mut broker, router, status, table: _table, following: _following } = self;
+        let Self { mut broker, router, status, table, following: _following } = self;
         let mut socket = Socket {
             router,
+            guard: table.map(Guard::new),
+            everything: Arc::new(Rights::everything()),
             events: Vec::new(),
             refused: Vec::new(),
             shutdown: Some(shutdown),
@@ -114,6 +121,9 @@ impl Server {
 /// The machine's port: one ROUTER and the wish to end.
 struct Socket {
     router: Router,
+    /// Without it, whoever is let in may do everything.
+    guard: Option<Guard>,
+    everything: Arc<Rights>,
     events: Vec<zmtp::Event>,
     /// Peers that have refused something in this round.
     refused: Vec<PeerId>,
@@ -125,7 +135,13 @@ struct Socket {
 
 impl Port<Broker> for Socket {
     async fn recv(&mut self, inputs: &mut Vec<Input>) {
-        let Self { router, events, shutdown, .. } = self;
+        let Self { router, guard, events, shutdown, .. } = self;
+        let changed = async {
+            match guard {
+                Some(guard) => guard.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         let wished = async {
             match shutdown {
                 Some(shutdown) => shutdown.wished().await,
@@ -134,7 +150,8 @@ impl Port<Broker> for Socket {
         };
         tokio::select! {
             biased;
-            () = router.recv(events) => inputs.extend(events.drain(..).filter_map(input)),
+            () = changed => self.guard.iter_mut().for_each(|guard| guard.on_changed(inputs)),
+            () = router.recv(events) => self.hear(inputs),
             () = wished => {
                 inputs.push(Input::Shutdown);
                 self.shutdown = None;
@@ -172,18 +189,42 @@ impl Port<Broker> for Socket {
                 counters: broker.counters(),
                 workers: broker.workers(),
                 queued: broker.queued_requests(),
+                refused: self.guard.as_ref().map_or(0, Guard::refused),
                 socket: self.router.stats(),
             });
         }
     }
 }
 
-/// What the machine is told of an event. Refused is a connecting socket's, and this one listens.
-fn input(event: zmtp::Event) -> Option<Input> {
-    match event {
-        zmtp::Event::Connected { peer, identity, .. } => Some(Input::Connected { peer, identity }),
-        zmtp::Event::Message { peer, frames } => Some(Input::Message { peer, frames }),
-        zmtp::Event::Disconnected { peer } => Some(Input::Disconnected { peer }),
-        zmtp::Event::Refused { .. } => None,
+impl Socket {
+    /// Tells the machine of all that the socket has heard.
+    fn hear(&mut self, inputs: &mut Vec<Input>) {
+        let mut events = std::mem::take(&mut self.events);
+        inputs.extend(events.drain(..).filter_map(|event| self.input(event)));
+        self.events = events;
+    }
+
+    /// What the machine is told of an event. Refused is a connecting socket's, and this one listens.
+    fn input(&mut self, event: zmtp::Event) -> Option<Input> {
+        match event {
+            zmtp::Event::Connected { peer, identity, principal } => {
+                let rights = match &mut self.guard {
+                    Some(guard) => guard.on_connected(peer, principal),
+                    None => Some(Arc::clone(&self.everything)),
+                };
+                if rights.is_none() {
+                    self.router.disconnect(peer);
+                }
+                rights.map(|rights| Input::Connected { peer, identity, rights })
+            }
+            zmtp::Event::Message { peer, frames } => Some(Input::Message { peer, frames }),
+            zmtp::Event::Disconnected { peer } => {
+                if let Some(guard) = &mut self.guard {
+                    guard.on_disconnected(peer);
+                }
+                Some(Input::Disconnected { peer })
+            }
+            zmtp::Event::Refused { .. } => None,
+        }
     }
 }

@@ -38,6 +38,12 @@ impl Report {
             Event::RequestFailed { client, service, end } => {
                 warn!("request of {client} for {service} failed: {}", end.status());
             }
+            Event::RequestDenied { client, name, service, end } => {
+                warn!("request of {client} ({name}) for {service} refused: {}", end.status());
+            }
+            Event::OfferDenied { peer, name, service } => warn!("{peer} ({name}) may not offer {service}"),
+            Event::TooManyConnections { peer, name } => warn!("{peer} ({name}) is one connection too many"),
+            Event::CutOff { peer, name } => warn!("{peer} ({name}) is cut off: it is not allowed any more"),
             Event::Fault { peer, fault } => debug!("{peer}: {fault}"),
         }
     }

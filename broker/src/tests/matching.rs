@@ -143,9 +143,9 @@ fn a_client_that_comes_back_under_its_identity_is_answered_there() {
     let mut bench = Bench::new(Config::default());
     bench.worker(1, W, "echo");
     let identity = Bytes::from_static(b"alice");
-    bench.input(Input::Connected { peer: PeerId(9), identity: identity.clone() });
+    bench.input(Input::Connected { peer: PeerId(9), identity: identity.clone(), rights: everything() });
     bench.message(9, Request::new(W, Frames::new(), name("echo"), Frames::from(["x"])).encode());
-    bench.input(Input::Connected { peer: PeerId(10), identity });
+    bench.input(Input::Connected { peer: PeerId(10), identity, rights: everything() });
     bench.disconnect(9);
     let (address, _) = bench.job(1, W);
     bench.reply(1, W, &address, Part::Final, "y");

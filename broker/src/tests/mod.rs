@@ -6,10 +6,13 @@ mod liveness;
 mod management;
 mod matching;
 mod policies;
+mod quotas;
 mod random;
 mod registration;
+mod rights;
 mod streams;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +21,7 @@ use protocol::mdp::worker::{FromWorker, ToWorker};
 use protocol::mdp::{Dialect, Request};
 use protocol::{Frames, Instant, Machine, PeerId, ServiceName};
 
-use crate::{Broker, Config, Event, Input, Output, Policy};
+use crate::{Broker, Config, Event, Input, Output, Policy, Rights};
 
 /// A broker, the present, and all that the broker has put out since the last look.
 pub(super) struct Bench {
@@ -32,6 +35,11 @@ pub(super) struct Bench {
 
 pub(super) fn name(text: &str) -> ServiceName {
     text.parse().unwrap()
+}
+
+/// What a peer may do that nobody asks who it is.
+pub(super) fn everything() -> Arc<Rights> {
+    Arc::new(Rights::everything())
 }
 
 pub(super) fn seconds(count: u64) -> Duration {
@@ -83,7 +91,20 @@ impl Bench {
     }
 
     pub(super) fn connect(&mut self, peer: u64) {
-        self.input(Input::Connected { peer: PeerId(peer), identity: Bytes::new() });
+        self.input(Input::Connected { peer: PeerId(peer), identity: Bytes::new(), rights: everything() });
+    }
+
+    pub(super) fn connect_with(&mut self, peer: u64, rights: Rights) {
+        self.input(Input::Connected { peer: PeerId(peer), identity: Bytes::new(), rights: Arc::new(rights) });
+    }
+
+    pub(super) fn change_rights(&mut self, peer: u64, rights: Option<Rights>) {
+        self.input(Input::Rights { peer: PeerId(peer), rights: rights.map(Arc::new) });
+    }
+
+    /// The connections that were closed since the last look.
+    pub(super) fn closed(&mut self) -> Vec<PeerId> {
+        std::mem::take(&mut self.closed)
     }
 
     pub(super) fn disconnect(&mut self, peer: u64) {

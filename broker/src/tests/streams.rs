@@ -8,7 +8,11 @@ const D: Dialect = Dialect::V02;
 /// A client 9 that has been sent the first part of an answer by worker 1; the address of the job.
 fn streaming(bench: &mut Bench, identity: &'static str) -> Bytes {
     bench.worker(1, D, "stream");
-    bench.input(Input::Connected { peer: PeerId(9), identity: Bytes::from_static(identity.as_bytes()) });
+    bench.input(Input::Connected {
+        peer: PeerId(9),
+        identity: Bytes::from_static(identity.as_bytes()),
+        rights: everything(),
+    });
     let body = Frames::from(["x"]);
     bench.message(9, Request::new(D, Frames::new(), name("stream"), body).encode());
     let (address, _) = bench.job(1, D);
@@ -51,7 +55,7 @@ fn a_client_that_missed_a_part_is_told_where_it_can_be() {
 #[test]
 fn what_a_client_missed_earlier_does_not_break_a_later_answer() {
     let mut bench = Bench::new(Config::default());
-    bench.input(Input::Connected { peer: PeerId(9), identity: Bytes::new() });
+    bench.input(Input::Connected { peer: PeerId(9), identity: Bytes::new(), rights: everything() });
     bench.input(Input::Refused { peer: PeerId(9) });
     let address = streaming(&mut bench, "");
     bench.reply(1, D, &address, Part::Final, "p2");
@@ -63,7 +67,7 @@ fn a_stream_does_not_go_on_where_its_client_has_come_back() {
     let mut bench = Bench::new(Config::default());
     let address = streaming(&mut bench, "alice");
     bench.disconnect(9);
-    bench.input(Input::Connected { peer: PeerId(10), identity: Bytes::from_static(b"alice") });
+    bench.input(Input::Connected { peer: PeerId(10), identity: Bytes::from_static(b"alice"), rights: everything() });
     bench.reply(1, D, &address, Part::Partial, "p2");
     bench.reply(1, D, &address, Part::Final, "p3");
     assert_eq!(bench.texts(10, D), [""; 0]);

@@ -1,9 +1,10 @@
 //! A broker's process: the machine, and the ROUTER socket's part of the network.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, Config, ErrorReplies, Input, Limits, NoWorker, Output, Policy};
+use broker::{Broker, Config, ErrorReplies, Input, Limits, NoWorker, Output, Policy, Rights};
 use bytes::Bytes;
 use protocol::{Frames, Instant, Machine, PeerId};
 
@@ -141,7 +142,10 @@ impl Actor for BrokerNode {
     fn hear(&mut self, context: &mut Context<'_>, link: Link, heard: Heard) {
         let peer = PeerId(link.0 as u64);
         match heard {
-            Heard::Connected { identity } => self.handle(context, Input::Connected { peer, identity }, CONNECTED),
+            Heard::Connected { identity } => {
+                let rights = Arc::new(Rights::everything());
+                self.handle(context, Input::Connected { peer, identity, rights }, CONNECTED);
+            }
             Heard::Message(frames) => {
                 let kind = kind(&frames);
                 let service = if kind == REQUEST { service(&frames) } else { None };
@@ -228,6 +232,7 @@ fn config(plan: &plan::Broker) -> Config {
             queued_bytes_max: plan.queued_bytes_max,
             services_max: plan.services_max,
             gathered_bytes_max: plan.gathered_bytes_max,
+            ..Limits::default()
         },
         policy: Policy {
             no_worker: if plan.refuse { NoWorker::Refuse } else { NoWorker::Queue },
