@@ -7,6 +7,8 @@
  * The least recently used worker gets the next request, one at a time. Clients are read only while a worker waits, so
  * that requests queue in libzmq and not here. Bodies are moved, never copied. A message of another shape is dropped.
  *
+ * With --curve SECRETKEY (Z85) both sockets are CURVE servers that let everybody in.
+ *
  * Prints "libzmq VERSION" with --version, else "ready CLIENTS WORKERS" with the two endpoints, then serves until it is
  * ended. Built and run as a process of its own by the benchmark; nothing of ours links libzmq.
  */
@@ -114,10 +116,15 @@ static void on_worker(void *clients, struct message *reply)
     send_part(clients, &reply->parts[4], 0);
 }
 
-static void *router(void *context, char *endpoint, size_t endpoint_size)
+static void *router(void *context, const char *curve_secret, char *endpoint, size_t endpoint_size)
 {
     void *socket = zmq_socket(context, ZMQ_ROUTER);
-    int unlimited = 0, backlog = 1024;
+    int unlimited = 0, backlog = 1024, yes = 1;
+    if (curve_secret) {
+        zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &yes, sizeof yes);
+        if (zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, curve_secret, strlen(curve_secret) + 1) != 0)
+            return NULL;
+    }
     zmq_setsockopt(socket, ZMQ_SNDHWM, &unlimited, sizeof unlimited);
     zmq_setsockopt(socket, ZMQ_RCVHWM, &unlimited, sizeof unlimited);
     zmq_setsockopt(socket, ZMQ_BACKLOG, &backlog, sizeof backlog);
@@ -137,8 +144,9 @@ int main(int count, char **arguments)
     }
     char client_endpoint[256], worker_endpoint[256];
     void *context = zmq_ctx_new();
-    void *clients = router(context, client_endpoint, sizeof client_endpoint);
-    void *workers = router(context, worker_endpoint, sizeof worker_endpoint);
+    const char *curve_secret = count > 2 && strcmp(arguments[1], "--curve") == 0 ? arguments[2] : NULL;
+    void *clients = router(context, curve_secret, client_endpoint, sizeof client_endpoint);
+    void *workers = router(context, curve_secret, worker_endpoint, sizeof worker_endpoint);
     if (!clients || !workers) {
         fprintf(stderr, "lru_proxy: %s\n", zmq_strerror(zmq_errno()));
         return 1;

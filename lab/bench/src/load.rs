@@ -10,8 +10,10 @@
 
 mod connection;
 mod crowd;
+mod handshakes;
 mod idle;
 mod ledger;
+mod tunnel;
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,9 @@ use crate::wire::{Caller, Event, Protocol};
 use crowd::{Crowd, EVENTS_MAX, wait};
 use ledger::Ledger;
 
+pub use handshakes::{Flood, Handshakes, shake_hands};
 pub use idle::Idle;
+pub use tunnel::Curve;
 
 /// What one load showed.
 #[derive(Debug)]
@@ -52,7 +56,22 @@ pub struct Outcome {
 /// # Errors
 /// The server cannot be reached, closes a connection, breaks its protocol, or does not take our connections in.
 pub fn run<P: Protocol>(protocol: &P, addresses: Addresses, plan: &Plan, gauge: &Gauge) -> anyhow::Result<Outcome> {
+    run_beside(protocol, addresses, plan, gauge, || Ok(())).map(|(outcome, ())| outcome)
+}
+
+/// As [`run`]; `disturb` is called once all connections are taken in, and what it gives lives until the end.
+///
+/// # Errors
+/// As [`run`], and those of `disturb`.
+pub fn run_beside<P: Protocol, D>(
+    protocol: &P,
+    addresses: Addresses,
+    plan: &Plan,
+    gauge: &Gauge,
+    disturb: impl FnOnce() -> anyhow::Result<D>,
+) -> anyhow::Result<(Outcome, D)> {
     let mut load = Load::open(protocol, addresses, plan)?;
+    let disturbance = disturb()?;
     load.start()?;
     load.turn_until(Instant::now() + plan.warm_up)?;
 
@@ -67,7 +86,7 @@ pub fn run<P: Protocol>(protocol: &P, addresses: Addresses, plan: &Plan, gauge: 
 
     let lost = load.drain(plan.drain_max)?;
     let Tally { replies, latency_ns, mismatched, .. } = load.tally;
-    Ok(Outcome { replies, elapsed, latency_ns, before, after, lost, mismatched })
+    Ok((Outcome { replies, elapsed, latency_ns, before, after, lost, mismatched }, disturbance))
 }
 
 struct Load<P: Protocol> {
@@ -98,9 +117,10 @@ impl<P: Protocol> Load<P> {
         let (clients, body_bytes) = (plan.pattern.clients, plan.body_bytes);
         let inbox_bytes = INBOX_BYTES_MIN.max(4 * body_bytes);
         let make = |_| protocol.worker();
-        let workers = Crowd::open(&mut poll, &mut events, addresses.workers, 0, plan.workers, inbox_bytes, make)?;
+        let workers = Crowd::open(&mut poll, &mut events, addresses.of_workers(), 0, plan.workers, inbox_bytes, make)?;
         let make = |index| protocol.client(index, body_bytes);
-        let clients = Crowd::open(&mut poll, &mut events, addresses.clients, plan.workers, clients, inbox_bytes, make)?;
+        let clients =
+            Crowd::open(&mut poll, &mut events, addresses.of_clients(), plan.workers, clients, inbox_bytes, make)?;
         let ledgers =
             (0..plan.pattern.clients).map(|client| Ledger::new(client, plan.pattern.outstanding, body_bytes)).collect();
         let latency_ns = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;

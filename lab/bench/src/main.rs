@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use bench::measure::Machine;
 use bench::peers::Peer;
 use bench::report::{Report, document};
-use bench::suites::{Common, footprint, rpc};
+use bench::suites::{Common, curve, footprint, rpc};
 use clap::{Parser, Subcommand};
 
 /// Load generator and peers, side by side
@@ -29,6 +29,8 @@ struct Cli {
 enum Suite {
     /// Request and reply, our broker beside other servers (what `bench` alone does, before `footprint`)
     Rpc(rpc::Args),
+    /// The same over CURVE beside libzmq with libsodium, handshakes, and a flood of them
+    Curve(curve::Args),
     /// Memory of our broker, idle and for each idle connection
     Footprint(footprint::Args),
 }
@@ -53,6 +55,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     let publish = |report: Report| publish(&report, &machine, &cli.common);
     match &cli.suite {
         Some(Suite::Rpc(args)) => publish(rpc::run(args, &cli.common)?),
+        Some(Suite::Curve(args)) => publish(curve::run(args, &cli.common)?),
         Some(Suite::Footprint(args)) => publish(footprint::run(args, &cli.common)?),
         None => {
             let measured = publish(rpc::run(&cli.rpc, &cli.common)?)?;

@@ -14,14 +14,17 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::bail;
 use clap::ValueEnum;
 use serde::Serialize;
 use tempfile::TempDir;
+use zmtp::KEY_BYTES;
+use zmtp::curve::{KeyPair, SecretKey};
 
 pub use libzmq::compile;
 pub use process::{Addresses, Server};
 
-use crate::load::{self, Outcome};
+use crate::load::{self, Curve, Outcome};
 use crate::measure::Gauge;
 use crate::plan::Plan;
 use crate::wire::gearman::Gearman;
@@ -94,11 +97,28 @@ impl Installed {
     /// It does not start, or does not listen.
     pub fn start(&self) -> anyhow::Result<Server> {
         match self.peer {
-            Peer::Majordomo => majordomo::start(&self.program),
+            Peer::Majordomo => majordomo::start(&self.program, None),
             Peer::Gearmand => gearmand::start(&self.program),
             Peer::Nats => nats::start(&self.program),
-            Peer::Libzmq => libzmq::start(&self.program),
+            Peer::Libzmq => libzmq::start(&self.program, None),
         }
+    }
+
+    /// Starts it with a new key pair over CURVE, which lets in whoever knows the public key.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); the peer knows no CURVE; the system has no random octets.
+    pub fn start_with_curve(&self) -> anyhow::Result<Server> {
+        let (mut server, mut client) = ([0; KEY_BYTES], [0; KEY_BYTES]);
+        getrandom::fill(&mut server)?;
+        getrandom::fill(&mut client)?;
+        let pair = KeyPair::new(SecretKey::from(server));
+        let started = match self.peer {
+            Peer::Majordomo => majordomo::start(&self.program, Some(&pair)),
+            Peer::Libzmq => libzmq::start(&self.program, Some(&pair)),
+            Peer::Gearmand | Peer::Nats => bail!("{} knows no CURVE", self.peer.name()),
+        };
+        Ok(started?.with_curve(Some(Curve { server: pair.public, secret: client })))
     }
 
     /// Runs `plan` against a server that [`Installed::start`] started, in the protocol that it speaks.
@@ -106,12 +126,25 @@ impl Installed {
     /// # Errors
     /// As [`load::run`], with the last words of the server.
     pub fn load(&self, server: &Server, plan: &Plan) -> anyhow::Result<Outcome> {
+        self.load_beside(server, plan, || Ok(())).map(|(outcome, ())| outcome)
+    }
+
+    /// As [`Installed::load`], beside a disturbance that begins once all connections are taken in.
+    ///
+    /// # Errors
+    /// As [`Installed::load`], and those of `disturb`.
+    pub fn load_beside<D>(
+        &self,
+        server: &Server,
+        plan: &Plan,
+        disturb: impl FnOnce() -> anyhow::Result<D>,
+    ) -> anyhow::Result<(Outcome, D)> {
         let (addresses, gauge) = (server.addresses(), Gauge::new(server.pid()));
         let outcome = match self.peer {
-            Peer::Majordomo => load::run(&Mdp, addresses, plan, &gauge),
-            Peer::Gearmand => load::run(&Gearman, addresses, plan, &gauge),
-            Peer::Nats => load::run(&Nats, addresses, plan, &gauge),
-            Peer::Libzmq => load::run(&Lru, addresses, plan, &gauge),
+            Peer::Majordomo => load::run_beside(&Mdp, addresses, plan, &gauge, disturb),
+            Peer::Gearmand => load::run_beside(&Gearman, addresses, plan, &gauge, disturb),
+            Peer::Nats => load::run_beside(&Nats, addresses, plan, &gauge, disturb),
+            Peer::Libzmq => load::run_beside(&Lru, addresses, plan, &gauge, disturb),
         };
         outcome.map_err(|error| match server.last_words() {
             words if words.is_empty() => error,

@@ -1,6 +1,7 @@
 //! What is measured. Each suite is a file with its arguments, its run and its goals, and ends in a
 //! [`Report`](crate::report::Report).
 
+pub mod curve;
 pub mod footprint;
 pub mod rpc;
 

@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails has to fail its test")]
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use bench::load::{self, Idle};
-use bench::measure::Gauge;
+use bench::load::{self, Curve, Flood, Idle, shake_hands};
+use bench::measure::{Gauge, Placement};
 use bench::peers::Addresses;
 use bench::plan::{Pattern, Plan};
 use bench::wire::mdp::Mdp;
 use runtime::Shutdown;
+use runtime::zmtp::curve::{KeyPair, SecretKey};
+use runtime::zmtp::{KEY_BYTES, Mechanism, Options};
 
 #[test]
 fn our_broker_answers_every_request_of_every_pattern() {
@@ -33,6 +36,37 @@ fn our_broker_answers_every_request_of_every_pattern() {
 }
 
 #[test]
+fn our_broker_answers_every_request_over_curve() {
+    let broker = InProcess::start_with(Some(KeyPair::new(SecretKey::from([7; KEY_BYTES]))));
+    for (clients, outstanding, body_bytes) in [(1, 1, 64), (50, 20, 1024), (2, 20, 16_384), (1, 3, 300_000)] {
+        let plan = Plan {
+            pattern: Pattern { clients, outstanding },
+            workers: 8,
+            body_bytes,
+            warm_up: Duration::from_millis(100),
+            duration: Duration::from_millis(400),
+            drain_max: Duration::from_secs(20),
+        };
+        let outcome = load::run(&Mdp, broker.addresses, &plan, &Gauge::new(std::process::id())).unwrap();
+        assert!(outcome.replies > 0, "{plan:?}: {outcome:?}");
+        assert_eq!((outcome.lost, outcome.mismatched), (0, 0), "{plan:?}");
+    }
+}
+
+#[test]
+fn handshakes_are_counted_and_a_flood_of_broken_ones_leaves_the_broker_up() {
+    let broker = InProcess::start_with(Some(KeyPair::new(SecretKey::from([7; KEY_BYTES]))));
+    let (address, curve) = (broker.addresses.clients, broker.addresses.curve.unwrap());
+    let flood = Flood::start(address, curve, Placement::Free).unwrap();
+    while flood.tried() < 30 {
+        thread::yield_now();
+    }
+    let gauge = Gauge::new(std::process::id());
+    let found = shake_hands(address, &curve, Duration::from_millis(100), &gauge).unwrap();
+    assert!(found.count > 0 && found.elapsed >= Duration::from_millis(100), "{found:?}");
+}
+
+#[test]
 fn idle_clients_stay_connected_and_are_answered_when_they_ask() {
     let broker = InProcess::start();
     let mut idle = Idle::open(&Mdp, broker.addresses, 300).unwrap();
@@ -49,13 +83,21 @@ struct InProcess {
 
 impl InProcess {
     fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// With a key pair it speaks CURVE and lets everybody in.
+    fn start_with(keys: Option<KeyPair>) -> Self {
+        let curve = keys.as_ref().map(|keys| Curve { server: keys.public, secret: [8; KEY_BYTES] });
         let (sender, receiver) = channel();
         let (trigger, shutdown) = Shutdown::new();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let endpoints = ["tcp://127.0.0.1:0".parse().unwrap()];
-                let server = broker::Server::bind(&endpoints, broker::Config::default(), Default::default());
+                let mechanism = keys.map_or(Mechanism::Null, |keys| Mechanism::CurveServer(Arc::new(keys)));
+                let options = Options { mechanism, ..Options::default() };
+                let server = broker::Server::bind(&endpoints, broker::Config::default(), options);
                 let server = server.await.unwrap();
                 sender.send(server.endpoints()[0].to_string()).unwrap();
                 server.run(shutdown).await;
@@ -67,7 +109,7 @@ impl InProcess {
             trigger.pull();
             thread.join().unwrap();
         };
-        Self { addresses: Addresses::shared(address), end: Some(Box::new(end)) }
+        Self { addresses: Addresses { curve, ..Addresses::shared(address) }, end: Some(Box::new(end)) }
     }
 }
 

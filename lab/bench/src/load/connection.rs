@@ -1,7 +1,8 @@
 //! One non-blocking connection of the generator: a socket, a speaker, bytes in, bytes out.
 //!
 //! Reads take as much as the buffer holds; everything that the messages of one read call for leaves in one write. The
-//! sockets are edge-triggered: [`Connection::pump`] reads until the kernel has no more.
+//! sockets are edge-triggered: [`Connection::pump`] reads until the kernel has no more. Over CURVE a [`Tunnel`] lies
+//! between socket and speaker.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use anyhow::{Context, bail};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::tunnel::{Curve, Tunnel};
 use crate::wire::{Event, Heard, Speaker};
 
 /// A speaker and its socket.
@@ -19,6 +21,7 @@ pub(super) struct Connection<S> {
     speaker: S,
     inbox: Inbox,
     outbox: Outbox,
+    tunnel: Option<Tunnel>,
 }
 
 impl<S: Speaker> Connection<S> {
@@ -27,6 +30,7 @@ impl<S: Speaker> Connection<S> {
     /// `inbox_bytes` bounds the longest message and is touched only as far as bytes arrive.
     pub(super) fn open(
         address: SocketAddr,
+        curve: Option<&Curve>,
         mut speaker: S,
         inbox_bytes: usize,
         registry: &Registry,
@@ -37,9 +41,11 @@ impl<S: Speaker> Connection<S> {
         socket.set_nonblocking(true)?;
         let mut socket = TcpStream::from_std(socket);
         registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
-        let mut outbox = Outbox::default();
-        speaker.open(&mut outbox.bytes);
-        let mut connection = Self { socket, speaker, inbox: Inbox::new(inbox_bytes), outbox };
+        let (mut outbox, tunnel) = (Outbox::default(), curve.map(Tunnel::new).transpose()?);
+        if tunnel.is_none() {
+            speaker.open(&mut outbox.bytes);
+        }
+        let mut connection = Self { socket, speaker, inbox: Inbox::new(inbox_bytes), outbox, tunnel };
         connection.flush()?;
         Ok(connection)
     }
@@ -70,6 +76,7 @@ impl<S: Speaker> Connection<S> {
                 Err(error) => return Err(error).context("reading from the server"),
             };
             self.inbox.end += received;
+            self.open_tunnelled(&mut react)?;
             while let Heard::Whole { length, event } = self.speaker.hear(self.inbox.held(), &mut self.outbox.bytes)? {
                 react(&mut self.speaker, &mut self.outbox.bytes, event)?;
                 self.inbox.start += length;
@@ -82,44 +89,83 @@ impl<S: Speaker> Connection<S> {
         self.flush()
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
-        while let Some(waiting) = self.outbox.waiting() {
-            match self.socket.write(waiting) {
-                Ok(sent) => self.outbox.drop_front(sent),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).context("writing to the server"),
+    /// Brings what was read into the clear. A speaker over CURVE hears its own opening as that of a server over NULL,
+    /// once the real handshake is done.
+    fn open_tunnelled(
+        &mut self,
+        react: &mut impl FnMut(&mut S, &mut Vec<u8>, Event<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Some(tunnel) = &mut self.tunnel else {
+            self.inbox.plain = self.inbox.end;
+            return Ok(());
+        };
+        while self.inbox.open(tunnel)? {
+            let mut opening = Vec::new();
+            self.speaker.open(&mut opening);
+            let mut rest = &opening[..];
+            while let Heard::Whole { length, event } = self.speaker.hear(rest, &mut self.outbox.bytes)? {
+                react(&mut self.speaker, &mut self.outbox.bytes, event)?;
+                rest = rest.get(length..).unwrap_or_default();
             }
         }
         Ok(())
     }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        loop {
+            let waiting = match &mut self.tunnel {
+                None => self.outbox.waiting(),
+                Some(tunnel) => tunnel.waiting(&mut self.outbox)?,
+            };
+            let Some(waiting) = waiting else { return Ok(()) };
+            match self.socket.write(waiting) {
+                Ok(sent) => match &mut self.tunnel {
+                    None => self.outbox.drop_front(sent),
+                    Some(tunnel) => tunnel.advance(sent),
+                },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("writing to the server"),
+            }
+        }
+    }
 }
 
-/// Bytes received and not yet understood: `buffer[start..end]`.
+/// Bytes received and not yet understood: `buffer[start..end]`, of which those up to `plain` are in the clear.
 #[derive(Debug)]
 struct Inbox {
     /// Zeroed by the kernel, so that pages never written to cost nothing.
     buffer: Vec<u8>,
     start: usize,
+    plain: usize,
     end: usize,
 }
 
 impl Inbox {
     fn new(bytes: usize) -> Self {
-        Self { buffer: vec![0; bytes], start: 0, end: 0 }
+        Self { buffer: vec![0; bytes], start: 0, plain: 0, end: 0 }
     }
 
     fn held(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
+        self.buffer.get(self.start..self.plain).unwrap_or_default()
+    }
+
+    /// Opens what can be opened, in place; whether the handshake ended with it, and more may follow.
+    fn open(&mut self, tunnel: &mut Tunnel) -> anyhow::Result<bool> {
+        let opened = tunnel.open(self.buffer.get_mut(self.plain..self.end).unwrap_or_default())?;
+        let (rest, plain) = (self.plain + opened.consumed, self.plain + opened.plain);
+        self.buffer.copy_within(rest..self.end, plain);
+        (self.plain, self.end) = (plain, plain + self.end - rest);
+        Ok(opened.ready)
     }
 
     /// The free end of the buffer, after moving a partial message to the front when the end is near.
     fn make_room(&mut self) -> anyhow::Result<&mut [u8]> {
         if self.start == self.end {
-            (self.start, self.end) = (0, 0);
+            (self.start, self.plain, self.end) = (0, 0, 0);
         } else if self.start > 0 && self.end > self.buffer.len() / 2 {
             self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+            (self.start, self.plain, self.end) = (0, self.plain - self.start, self.end - self.start);
         }
         match self.buffer.get_mut(self.end..) {
             Some(room) if !room.is_empty() => Ok(room),
@@ -130,17 +176,21 @@ impl Inbox {
 
 /// Bytes to be sent: `bytes[start..]`.
 #[derive(Debug, Default)]
-struct Outbox {
-    bytes: Vec<u8>,
+pub(super) struct Outbox {
+    pub(super) bytes: Vec<u8>,
     start: usize,
 }
 
 impl Outbox {
-    fn waiting(&self) -> Option<&[u8]> {
+    pub(super) fn holding(bytes: Vec<u8>) -> Self {
+        Self { bytes, start: 0 }
+    }
+
+    pub(super) fn waiting(&self) -> Option<&[u8]> {
         self.bytes.get(self.start..).filter(|waiting| !waiting.is_empty())
     }
 
-    fn drop_front(&mut self, sent: usize) {
+    pub(super) fn drop_front(&mut self, sent: usize) {
         self.start += sent;
         if self.start == self.bytes.len() {
             self.bytes.clear();
@@ -160,7 +210,7 @@ mod tests {
     fn inbox_keeps_a_partial_message_when_it_makes_room() {
         let mut inbox = Inbox::new(8);
         inbox.make_room().unwrap()[..6].copy_from_slice(b"abcdef");
-        (inbox.start, inbox.end) = (4, 6);
+        (inbox.start, inbox.plain, inbox.end) = (4, 6, 6);
         assert_eq!(inbox.make_room().unwrap().len(), 6);
         assert_eq!(inbox.held(), b"ef");
     }

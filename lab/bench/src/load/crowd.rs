@@ -8,6 +8,7 @@ use mio::event::Event as Arrival;
 use mio::{Events, Poll, Token};
 
 use super::connection::Connection;
+use super::tunnel::Curve;
 use crate::wire::{Event, Speaker};
 
 /// Connections of one kind, whose tokens follow each other.
@@ -23,7 +24,7 @@ impl<S: Speaker> Crowd<S> {
     pub(super) fn open(
         poll: &mut Poll,
         events: &mut Events,
-        address: SocketAddr,
+        (address, curve): (SocketAddr, Option<&Curve>),
         first_token: usize,
         count: usize,
         inbox_bytes: usize,
@@ -36,7 +37,14 @@ impl<S: Speaker> Crowd<S> {
             for _ in 0..wave {
                 let index = crowd.connections.len();
                 let token = Token(first_token + index);
-                crowd.connections.push(Connection::open(address, make(index), inbox_bytes, poll.registry(), token)?);
+                crowd.connections.push(Connection::open(
+                    address,
+                    curve,
+                    make(index),
+                    inbox_bytes,
+                    poll.registry(),
+                    token,
+                )?);
             }
             crowd.await_ready(poll, events, wave)?;
         }

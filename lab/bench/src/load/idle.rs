@@ -26,9 +26,9 @@ impl<P: Protocol> Idle<P> {
     pub fn open(protocol: &P, addresses: Addresses, count: usize) -> anyhow::Result<Self> {
         let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(EVENTS_MAX));
         let make = |index| protocol.client(index, IDLE_BODY_BYTES);
-        let mut crowd = Crowd::open(&mut poll, &mut events, addresses.clients, 0, count, IDLE_INBOX_BYTES, make)?;
+        let mut crowd = Crowd::open(&mut poll, &mut events, addresses.of_clients(), 0, count, IDLE_INBOX_BYTES, make)?;
         let make = |_| protocol.worker();
-        let worker = Crowd::open(&mut poll, &mut events, addresses.workers, count, 1, IDLE_INBOX_BYTES, make)?;
+        let worker = Crowd::open(&mut poll, &mut events, addresses.of_workers(), count, 1, IDLE_INBOX_BYTES, make)?;
         // What reached a client while the worker was connecting woke nobody.
         crowd.pump_all()?;
         Ok(Self { crowd, worker, poll, events })

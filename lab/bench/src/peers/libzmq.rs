@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 use tempfile::TempDir;
+use zmtp::curve::KeyPair;
 
 use super::process::{Addresses, Server};
 use super::{Installed, Peer};
@@ -14,10 +15,15 @@ pub(super) fn find() -> anyhow::Result<Installed> {
     Ok(Installed { peer: Peer::Libzmq, program, _files: Some(files) })
 }
 
-pub(super) fn start(program: &Path) -> anyhow::Result<Server> {
-    Server::start_announcing(&mut Command::new(program), None, |line| {
+pub(super) fn start(program: &Path, curve: Option<&KeyPair>) -> anyhow::Result<Server> {
+    let mut command = Command::new(program);
+    if let Some(pair) = curve {
+        command.args(["--curve", &pair.secret.to_z85()]);
+    }
+    Server::start_announcing(&mut command, None, |line| {
         let mut endpoints = line.strip_prefix("ready ")?.split(' ').map(|endpoint| endpoint.strip_prefix("tcp://"));
-        Some(Addresses { clients: endpoints.next()??.parse().ok()?, workers: endpoints.next()??.parse().ok()? })
+        let (clients, workers) = (endpoints.next()??.parse().ok()?, endpoints.next()??.parse().ok()?);
+        Some(Addresses { clients, workers, curve: None })
     })
 }
 

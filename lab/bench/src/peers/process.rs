@@ -14,19 +14,33 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::load::Curve;
+
 /// Where a server listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// For clients.
     pub clients: SocketAddr,
     /// For workers.
     pub workers: SocketAddr,
+    /// How it is talked to, when it wants CURVE.
+    pub curve: Option<Curve>,
 }
 
 impl Addresses {
     /// One address for both.
     pub fn shared(address: SocketAddr) -> Self {
-        Self { clients: address, workers: address }
+        Self { clients: address, workers: address, curve: None }
+    }
+
+    /// For clients, and how.
+    pub(crate) fn of_clients(&self) -> (SocketAddr, Option<&Curve>) {
+        (self.clients, self.curve.as_ref())
+    }
+
+    /// For workers, and how.
+    pub(crate) fn of_workers(&self) -> (SocketAddr, Option<&Curve>) {
+        (self.workers, self.curve.as_ref())
     }
 }
 
@@ -47,6 +61,13 @@ impl Server {
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// Has it talked to over CURVE.
+    #[must_use]
+    pub fn with_curve(mut self, curve: Option<Curve>) -> Self {
+        self.addresses.curve = curve;
+        self
     }
 
     /// Its process.
@@ -209,7 +230,7 @@ mod tests {
     fn the_announced_address_is_found_and_the_process_ends_with_its_server() {
         let script = "echo hello >&2; echo ready 127.0.0.1:99; exec sleep 1000";
         let server = Server::start_announcing(&mut shell(script), None, after_ready).unwrap();
-        assert_eq!(server.addresses(), Addresses::shared("127.0.0.1:99".parse().unwrap()));
+        assert_eq!(server.addresses().workers, "127.0.0.1:99".parse().unwrap());
         let path = format!("/proc/{}", server.pid());
         assert!(std::path::Path::new(&path).exists());
         drop(server);

@@ -3,6 +3,8 @@
 mod goals;
 mod tables;
 
+pub(super) use tables::same_load;
+
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -10,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Common;
 use crate::measure::{Placement, median, resident_bytes_peak};
-use crate::peers::{Installed, Peer};
+use crate::peers::{Installed, Peer, Server};
 use crate::plan::{BODY_BYTES_MIN, Pattern, Plan};
 use crate::report::Report;
 use crate::results::{Cell, Sample};
@@ -50,17 +52,25 @@ pub struct Args {
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<Report> {
     let installed = common.find(&args.peers)?;
     ensure!(!installed.is_empty(), "none of the peers is installed");
-    let placement = common.placement;
+    let cells = compare_all(args, &installed, common.placement, Installed::start);
+    report(args, common, &installed, &cells)
+}
+
+/// How a peer is started.
+type Start = fn(&Installed) -> anyhow::Result<Server>;
+
+/// Every load on every peer, in interleaved rounds.
+pub(super) fn compare_all(args: &Args, installed: &[Installed], placement: Placement, start: Start) -> Vec<Cell> {
     let mut cells = Vec::new();
     let progress = progress_bar(args, installed.len());
     for &body_bytes in &args.sizes {
         for &pattern in &args.patterns {
             let plan = args.plan(pattern, body_bytes);
-            cells.extend(compare(&installed, &plan, args.rounds, placement, &progress));
+            cells.extend(compare(installed, &plan, args.rounds, (placement, start), &progress));
         }
     }
     progress.finish_and_clear();
-    report(args, common, &installed, &cells)
+    cells
 }
 
 impl Args {
@@ -76,7 +86,7 @@ fn compare(
     installed: &[Installed],
     plan: &Plan,
     rounds: u32,
-    placement: Placement,
+    (placement, start): (Placement, Start),
     progress: &ProgressBar,
 ) -> Vec<Cell> {
     let new_cell = |installed: &Installed| Cell::new(installed.peer, plan.pattern, plan.body_bytes);
@@ -87,7 +97,7 @@ fn compare(
         for (installed, cell) in turn {
             let (name, pattern) = (installed.peer.name(), plan.pattern);
             progress.set_message(format!("{name}, {} B, {pattern}, round {}", plan.body_bytes, round + 1));
-            cell.add(sample(installed, plan, placement));
+            cell.add(sample(installed, plan, placement, start));
             progress.inc(1);
         }
     }
@@ -95,13 +105,13 @@ fn compare(
 }
 
 /// One load on one fresh server.
-fn sample(installed: &Installed, plan: &Plan, placement: Placement) -> anyhow::Result<Sample> {
-    let server = placement.start_server(|| installed.start())?;
+fn sample(installed: &Installed, plan: &Plan, placement: Placement, start: Start) -> anyhow::Result<Sample> {
+    let server = placement.start_server(|| start(installed))?;
     let outcome = installed.load(&server, plan)?;
     Ok(Sample::of(&outcome, resident_bytes_peak(server.pid())?))
 }
 
-fn report(args: &Args, common: &Common, installed: &[Installed], cells: &[Cell]) -> anyhow::Result<Report> {
+pub(super) fn report(args: &Args, common: &Common, installed: &[Installed], cells: &[Cell]) -> anyhow::Result<Report> {
     let placement = common.placement.description();
     let versions: Vec<String> = installed.iter().map(Installed::version).collect();
     let errors = cells.iter().filter(|cell| cell.errors() > 0).map(|cell| {
@@ -140,14 +150,14 @@ fn progress_bar(args: &Args, peers: usize) -> ProgressBar {
     ProgressBar::new(loads as u64).with_style(style.expect("invariant: the template is well formed"))
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.1..=600.0).contains(&seconds) => Ok(seconds),
         _ => Err("seconds are a number, 0.1 to 600".into()),
     }
 }
 
-fn body_bytes(text: &str) -> Result<usize, String> {
+pub(super) fn body_bytes(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if (BODY_BYTES_MIN..=BODY_BYTES_MAX).contains(&bytes) => Ok(bytes),
         _ => Err(format!("a body has {BODY_BYTES_MIN} to {BODY_BYTES_MAX} bytes")),

@@ -40,7 +40,7 @@ fn row(cell: &Cell, ours: Option<&Cell>) -> Vec<String> {
     ]
 }
 
-fn same_load(one: &Cell, other: &Cell) -> bool {
+pub(in super::super) fn same_load(one: &Cell, other: &Cell) -> bool {
     one.pattern == other.pattern && one.body_bytes == other.body_bytes
 }
 
