@@ -26,4 +26,51 @@ pub enum PeerFault {
     /// The client address of a worker's reply is not one that we gave out.
     #[error("client address is not one this broker gave out")]
     Address,
+    /// The request id of a 0.3 client is all zeros, which stands for "none".
+    #[error("request id of zeros")]
+    RequestId,
+    /// A number is outside of its range.
+    #[error("{what} of {value} (allowed: {allowed})")]
+    Value {
+        /// Which number.
+        what: &'static str,
+        /// As it came.
+        value: u64,
+        /// The range, in words.
+        allowed: &'static str,
+    },
+    /// What may stand once stands twice.
+    #[error("{0} is named twice")]
+    Repeated(&'static str),
+    /// The options of a 0.3 message break a rule of theirs.
+    #[error("{0}")]
+    Option(#[from] OptionFault),
+}
+
+/// A rule of the options of MDP 0.3 that a peer broke.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum OptionFault {
+    /// More octets than the options of this command may have.
+    #[error("options of {bytes} bytes (allowed: {allowed})")]
+    Bytes {
+        /// As they came.
+        bytes: usize,
+        /// At most.
+        allowed: usize,
+    },
+    /// More options than a list may have.
+    #[error("more than {} options", limits::OPTIONS_MAX)]
+    Count,
+    /// The list ends within an option.
+    #[error("options end within an option")]
+    Cut,
+    /// This option does not come after one with a smaller number: out of order, or there twice.
+    #[error("option {0:#04x} is out of order")]
+    Order(u8),
+    /// An option that must be understood is not one that we know.
+    #[error("unknown critical option {0:#04x}")]
+    Critical(u8),
+    /// The value of this option is too short, too long, or not what it should be.
+    #[error("malformed value of option {0}")]
+    Value(&'static str),
 }

@@ -31,6 +31,11 @@ impl Frames {
         self.0.insert(0, frame.into());
     }
 
+    /// Takes the first frame out; the others keep their memory, with room for another head.
+    pub fn pop_front(&mut self) -> Option<Bytes> {
+        if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
+    }
+
     /// All frames but the first `count`, moved; fewer when there are not so many.
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {
@@ -119,6 +124,14 @@ mod tests {
         let frames = Frames::from(["a", "b", "c"]);
         assert_eq!(frames.clone().skip(1), Frames::from(["b", "c"]));
         assert_eq!(frames.skip(9), Frames::new());
+    }
+
+    #[test]
+    fn pop_front_takes_the_first_frame_until_there_is_none() {
+        let mut frames = Frames::from(["a", "b"]);
+        assert_eq!(frames.pop_front(), Some(Bytes::from_static(b"a")));
+        assert_eq!(frames, Frames::from(["b"]));
+        assert_eq!((frames.pop_front(), frames.pop_front()), (Some(Bytes::from_static(b"b")), None));
     }
 
     #[test]

@@ -20,9 +20,34 @@ pub struct ServiceName(Bytes);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub [u8; 16]);
 
-/// How urgent a request is; higher goes first. MDP 0.1 and 0.2 cannot say and have the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Priority(pub u8);
+/// How urgent a request is, 0 to 9; higher goes first. MDP 0.1 and 0.2 cannot say and have the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// What has time.
+    pub const MIN: Self = Self(0);
+    /// What nobody has said anything about.
+    pub const NORMAL: Self = Self(4);
+    /// What cannot wait.
+    pub const MAX: Self = Self(9);
+
+    /// The priority of this number; `None` above 9.
+    pub const fn new(level: u8) -> Option<Self> {
+        if level <= Self::MAX.0 { Some(Self(level)) } else { None }
+    }
+
+    /// 0 to 9.
+    pub const fn level(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}
 
 impl fmt::Display for PeerId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,6 +125,13 @@ mod tests {
         assert!(ServiceName::new(vec![b'x'; limits::SERVICE_NAME_BYTES_MAX]).is_ok());
         assert_eq!(ServiceName::new(vec![b'x'; 256]), Err(PeerFault::ServiceName(256)));
         assert_eq!(ServiceName::new(Bytes::new()), Err(PeerFault::ServiceName(0)));
+    }
+
+    #[test]
+    fn a_priority_is_one_of_ten_levels_and_normal_is_in_the_middle() {
+        assert_eq!(Priority::new(9), Some(Priority::MAX));
+        assert_eq!(Priority::new(10), None);
+        assert!(Priority::MIN < Priority::default() && Priority::default() < Priority::MAX);
     }
 
     #[test]

@@ -19,6 +19,33 @@ pub const FILTER_COMMAND_BYTES_MAX: usize = 255;
 /// Commands of one service that may be disabled at once.
 pub const FILTER_COMMANDS_PER_SERVICE_MAX: usize = 256;
 
+/// Options of one list of MDP 0.3, the unknown ones included.
+pub const OPTIONS_MAX: usize = 32;
+/// Bytes of the options of a 0.3 message, all together.
+pub const OPTIONS_BYTES_MAX: usize = 2048;
+/// Bytes of the options of one service in a READY of 0.3: a schema may be long.
+pub const OFFER_OPTIONS_BYTES_MAX: usize = 16 << 10;
+/// Bytes of a whole READY of 0.3.
+pub const READY_BYTES_MAX: usize = 64 << 10;
+/// Services that one worker of 0.3 may offer.
+pub const SERVICES_PER_WORKER_MAX: usize = 64;
+/// Requests that one worker of 0.3 may have at once.
+pub const CREDIT_MAX: u32 = 65_536;
+/// Bytes of the reason in words behind a status of 0.3.
+pub const REASON_BYTES_MAX: usize = 512;
+/// Bytes of the list of endpoints that a 0.3 broker sends its peers to.
+pub const ENDPOINTS_BYTES_MAX: usize = 1024;
+/// Bytes of the name or the version of a 0.3 worker or service.
+pub const LABEL_BYTES_MAX: usize = 255;
+/// Bytes of the description of a 0.3 worker or service.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// Bytes of a W3C `traceparent`: version 00 has 55; later ones may have more.
+pub const TRACEPARENT_BYTES_MAX: usize = 128;
+/// Bytes of a W3C `tracestate`.
+pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// The longest interval between heartbeats that a 0.3 peer may announce.
+pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
 /// How often each side of MDP shows that it lives.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(2500);
 /// How many silent intervals make a peer dead.

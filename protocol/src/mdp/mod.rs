@@ -10,10 +10,13 @@
 //! A broker does not know who speaks before it has read the message: [`decode`] finds dialect and side by the header.
 //! The number of a command means different things per side and per dialect, so the header always comes first.
 //! Frame lists never count the routing frame that a ROUTER socket adds.
+//!
+//! MDP 0.3 is the native dialect and a codec of its own, [`v03`]: what it says fits in none of the types of the old ones.
 
 pub mod client;
 mod cursor;
 mod dialect;
+pub mod v03;
 pub mod worker;
 
 pub use client::Request;
