@@ -131,6 +131,12 @@ impl Accounts {
         self.by_holder.len()
     }
 
+    /// Requests in flight of all holders that have such a limit.
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.by_holder.values().map(Account::in_flight).sum()
+    }
+
     fn open(&mut self, now: Instant, holder: &Holder, limits: PeerLimits) -> &mut Account {
         self.sweep(now);
         let account = self.by_holder.entry(holder.clone()).or_insert_with(Account::new);

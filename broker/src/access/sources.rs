@@ -152,3 +152,97 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 const PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+            let path = self.0.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            path
+        }
+
+        fn watched(&self, plain: &[&str]) -> Watched {
+            let plain = plain.iter().map(|name| ((*name).to_owned(), self.0.path().join(format!("{name}.pass"))));
+            Watched::new(Sources { allow: Some(self.0.path().join("allow.toml")), plain: plain.collect() })
+        }
+    }
+
+    const ALICE: &str = "[[peer]]\nuser = \"alice\"\npassword-file = \"alice.pass\"\n";
+
+    #[test]
+    fn files_are_read_again_when_one_of_them_changes_and_not_before() {
+        let folder = Folder::new();
+        folder.write("allow.toml", ALICE, 0o644);
+        folder.write("alice.pass", "hush", 0o600);
+        folder.write("bob.pass", "hush", 0o600);
+        let mut watched = folder.watched(&["bob"]);
+        assert_eq!(watched.load().unwrap().len(), 2);
+        assert!(watched.look(false).is_none());
+        assert!(watched.look(true).is_some(), "asked for");
+        for (name, text) in [("alice.pass", "hush hush"), ("bob.pass", "hush hush"), ("allow.toml", "# nobody")] {
+            folder.write(name, text, 0o600);
+            assert!(watched.look(false).unwrap().is_ok(), "{name}");
+            assert!(watched.look(false).is_none(), "{name}: once");
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_told_once_and_read_again_when_it_is_mended() {
+        let folder = Folder::new();
+        let path = folder.write("allow.toml", "", 0o644);
+        let mut watched = folder.watched(&[]);
+        watched.load().unwrap();
+        folder.write("allow.toml", "[[peer]]\nkey = \"short\"\n", 0o644);
+        let error = watched.look(false).unwrap().unwrap_err();
+        assert_eq!((error.path, error.line), (path.clone(), Some(2)));
+        assert!(watched.look(false).is_none());
+        folder.write("allow.toml", ALICE, 0o644);
+        let error = watched.look(false).unwrap().unwrap_err().to_string();
+        assert!(error.contains("allow.toml: line 3: password-file: ") && error.contains("alice.pass"), "{error}");
+        folder.write("alice.pass", "hush", 0o600);
+        assert_eq!(watched.look(false).unwrap().unwrap().len(), 1, "the file that was missing is there");
+        std::fs::remove_file(path).unwrap();
+        assert!(matches!(watched.look(false).unwrap().unwrap_err().reason, Reason::Unreadable(_)));
+    }
+
+    #[test]
+    fn a_password_that_others_can_read_is_refused() {
+        let folder = Folder::new();
+        folder.write("allow.toml", ALICE, 0o644);
+        folder.write("alice.pass", "hush", 0o644);
+        let error = folder.watched(&[]).load().unwrap_err();
+        assert_eq!(error.line, Some(3));
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_user_of_the_command_line_may_do_everything_and_is_there_once() {
+        let folder = Folder::new();
+        folder.write("allow.toml", "", 0o644);
+        folder.write("alice.pass", "hush", 0o600);
+        assert_eq!(folder.watched(&["alice"]).load().unwrap().len(), 1);
+        folder.write("allow.toml", ALICE, 0o644);
+        let error = folder.watched(&["alice"]).load().unwrap_err();
+        assert!(matches!(error.reason, Reason::DuplicateUser(_)), "{error}");
+    }
+
+    #[test]
+    fn the_longest_file_is_read_no_further_than_its_limit() {
+        let folder = Folder::new();
+        folder.write("allow.toml", &format!("#{}", "x".repeat(FILE_BYTES_MAX)), 0o644);
+        assert!(matches!(folder.watched(&[]).load().unwrap_err().reason, Reason::FileLength));
+    }
+}

@@ -1,6 +1,11 @@
-//! Random histories: whatever clients and workers do, nothing is lost, doubled or misdirected, and no count drifts.
+//! Random histories: whatever clients and workers do, and whatever rights they are given and lose, nothing is lost,
+//! doubled or misdirected, and no count drifts.
+
+use std::num::NonZeroU32;
 
 use proptest::prelude::*;
+use protocol::PeerLimits;
+use protocol::rights::{ServicePattern, ServicePatterns};
 
 use super::*;
 
@@ -15,6 +20,8 @@ enum Step {
     Refuse { worker: u8 },
     Garbage { peer: u8, frames: Vec<Vec<u8>> },
     Pass { millis: u16 },
+    Grant { client: u8, grant: u8 },
+    Withdraw { worker: u8, entirely: bool },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -28,7 +35,21 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (any::<u8>(), prop::collection::vec(prop::collection::vec(any::<u8>(), 0..8), 0..6))
             .prop_map(|(peer, frames)| Step::Garbage { peer, frames }),
         2 => (0..4000u16).prop_map(|millis| Step::Pass { millis }),
+        2 => (0..4u8, 0..4u8).prop_map(|(client, grant)| Step::Grant { client, grant }),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(worker, entirely)| Step::Withdraw { worker, entirely }),
     ]
+}
+
+/// What a client may do: everything, one service only, so many requests in flight, so many a second.
+fn granted(client: u8, grant: u8) -> Rights {
+    let everything = Rights { credential: Some(format!("client {client}").into()), ..Rights::everything() };
+    let limits = PeerLimits::default();
+    match grant {
+        0 => everything,
+        1 => Rights { call: std::iter::once(ServicePattern::Exact(name("s0"))).collect(), ..everything },
+        2 => Rights { limits: PeerLimits { in_flight_max: NonZeroU32::new(2), ..limits }, ..everything },
+        _ => Rights { limits: PeerLimits { requests_per_second: NonZeroU32::new(2), ..limits }, ..everything },
+    }
 }
 
 const CLIENTS: [Dialect; 4] = [Dialect::V01, Dialect::V02, Dialect::V02Delimited, Dialect::V02Majortomo];
@@ -45,6 +66,13 @@ struct World {
 }
 
 impl World {
+    fn with_clients(bench: &mut Bench) -> Self {
+        for client in 0..4 {
+            bench.connect_with(1_000_000 + u64::from(client), granted(client, 0));
+        }
+        Self::default()
+    }
+
     /// Looks at all that was sent: workers note their requests, clients count their final replies.
     fn look(&mut self, bench: &mut Bench) {
         for (peer, dialect) in self.workers.clone() {
@@ -60,6 +88,10 @@ impl World {
             let dialect = CLIENTS[usize::try_from(client).unwrap()];
             for reply in bench.replies(1_000_000 + client, dialect) {
                 let body = text(&reply.body);
+                if body.starts_with("429 ") {
+                    // It is counted as failed.
+                    continue;
+                }
                 let owner = body.split('|').next_back().unwrap().to_owned();
                 assert!(owner.starts_with(&format!("{client}:")), "{owner} came to client {client}");
                 if reply.part == Part::Final {
@@ -89,8 +121,9 @@ impl World {
             Step::Request { client, service } => {
                 self.asked += 1;
                 let dialect = CLIENTS[usize::from(client)];
-                let peer = 1_000_000 + u64::from(client);
-                bench.request(peer, dialect, &format!("s{service}"), &format!("{client}:{}", self.asked));
+                let body = Frames::from([format!("{client}:{}", self.asked)]);
+                let request = Request::new(dialect, Frames::new(), name(&format!("s{service}")), body);
+                bench.message(1_000_000 + u64::from(client), request.encode());
             }
             Step::Answer { worker, partial } => self.answer(bench, worker, partial),
             Step::Heartbeat { worker } => {
@@ -121,6 +154,23 @@ impl World {
                 bench.message(2_000_000 + u64::from(peer), garbage);
             }
             Step::Pass { millis } => bench.pass(Duration::from_millis(millis.into())),
+            Step::Grant { client, grant } => {
+                let peer = 1_000_000 + u64::from(client);
+                if grant == 0 {
+                    // Cut off, and back at once.
+                    bench.change_rights(peer, None);
+                    bench.connect_with(peer, granted(client, grant));
+                }
+                bench.change_rights(peer, Some(granted(client, grant)));
+            }
+            Step::Withdraw { worker, entirely } => {
+                if let Some((peer, _)) = self.pick(worker) {
+                    let offer = ServicePatterns::default();
+                    bench.change_rights(peer, (!entirely).then(|| Rights { offer, ..Rights::everything() }));
+                    self.look(bench);
+                    assert!(!self.workers.iter().any(|(worker, _)| *worker == peer), "told DISCONNECT");
+                }
+            }
         }
         self.look(bench);
     }
@@ -146,7 +196,7 @@ proptest! {
     #[test]
     fn every_request_ends_once_as_reply_or_failure(steps in prop::collection::vec(any_step(), 1..120)) {
         let mut bench = Bench::with_policy(|policy| policy.busy_timeout = Duration::from_secs(8));
-        let mut world = World::default();
+        let mut world = World::with_clients(&mut bench);
         for step in steps {
             world.take(&mut bench, step);
         }
@@ -167,13 +217,14 @@ proptest! {
         prop_assert_eq!(bench.broker.queued, crate::broker::Queued::default());
         prop_assert_eq!(bench.broker.workers(), 0);
         prop_assert_eq!(bench.broker.services.iter().count(), 0);
+        prop_assert_eq!(bench.broker.accounts.in_flight(), 0);
     }
 
     #[test]
     fn the_same_history_has_the_same_outputs(steps in prop::collection::vec(any_step(), 1..60)) {
         let run = || {
             let mut bench = Bench::new(Config::default());
-            let mut world = World::default();
+            let mut world = World::with_clients(&mut bench);
             for step in steps.clone() {
                 world.take(&mut bench, step);
             }
