@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use broker::{Config, Limits, Server, Status};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use protocol::PeerLimits;
 use runtime::Shutdown;
 use runtime::zmtp;
 use tokio::sync::watch;
@@ -68,6 +69,11 @@ fn config(settings: &Broker) -> Config {
             queued_requests_max: settings.queued_max,
             queued_bytes_max: usize::try_from(settings.queued_bytes_max.as_u64()).unwrap_or(usize::MAX),
             services_max: settings.services_max,
+            per_peer: PeerLimits {
+                requests_per_second: settings.per_peer.peer_requests_per_second,
+                in_flight_max: settings.per_peer.peer_in_flight_max,
+                connections_max: settings.per_peer.peer_connections_max,
+            },
             ..Limits::default()
         },
         policy: policy(&settings.policy),
@@ -117,7 +123,7 @@ async fn publish(status: watch::Receiver<Status>, name: String) {
     }
 }
 
-fn counters(status: &Status) -> [(&'static str, u64); 9] {
+fn counters(status: &Status) -> [(&'static str, u64); 13] {
     let counters = &status.counters;
     [
         ("majordomo_requests_total", counters.requests),
@@ -129,6 +135,10 @@ fn counters(status: &Status) -> [(&'static str, u64); 9] {
         ("majordomo_failed_total", counters.failed),
         ("majordomo_faults_total", counters.faults),
         ("majordomo_expelled_total", counters.expelled),
+        ("majordomo_forbidden_total", counters.forbidden),
+        ("majordomo_limited_total", counters.limited),
+        ("majordomo_cut_off_total", counters.cut_off),
+        ("majordomo_refused_total", status.refused),
     ]
 }
 

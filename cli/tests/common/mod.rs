@@ -1,6 +1,7 @@
 //! The real binary as processes of a test, and a raw ZMTP peer that can misbehave in ways no library allows.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses the part that it needs")]
 
+pub mod keys;
 pub mod raw;
 
 use std::io::{BufRead, BufReader};
