@@ -11,7 +11,7 @@
 //! The number of a command means different things per side and per dialect, so the header always comes first.
 //! Frame lists never count the routing frame that a ROUTER socket adds.
 //!
-//! MDP 0.3 is the native dialect and a codec of its own, [`v03`]: what it says fits in none of the types of the old ones.
+//! MDP 0.3 is the native dialect and a codec of its own, [`v03`]: it says more than the types of the old ones can hold.
 
 pub mod client;
 mod cursor;
