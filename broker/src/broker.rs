@@ -148,6 +148,11 @@ impl Broker {
         self.queued.requests
     }
 
+    /// Bytes of the bodies of those requests.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued.bytes
+    }
+
     /// Requests that wait for a worker of one service.
     pub fn queued_for(&self, service: &ServiceName) -> usize {
         let service = self.services.find(service).and_then(|id| self.services.get(id));

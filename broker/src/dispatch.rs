@@ -76,10 +76,11 @@ impl Broker {
         }
     }
 
-    /// A worker was called and there was nothing to do after all.
+    /// A worker was called and there was nothing to do after all: it keeps its place.
     fn return_to_line(&mut self, id: ServiceId, peer: PeerId) {
-        if let Some(worker) = self.roster.get_mut(peer) {
-            worker.turn = self.services.join_line(id, peer);
+        let turn = self.roster.get(peer).and_then(|worker| worker.turn);
+        if let (Some(turn), Some(service)) = (turn, self.services.get_mut(id)) {
+            service.return_to_line(turn, peer);
         }
     }
 

@@ -76,6 +76,11 @@ impl Service {
         None
     }
 
+    /// The worker that was next is next again.
+    pub(crate) fn return_to_line(&mut self, turn: Turn, peer: PeerId) {
+        self.line.push_front((turn, peer));
+    }
+
     /// A worker that stood in the line has left; sweeps when most of the line is stale.
     pub(crate) fn leave_line(&mut self, holds: impl Fn(PeerId, Turn) -> bool) {
         self.stale += 1;

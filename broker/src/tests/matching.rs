@@ -26,6 +26,20 @@ fn the_worker_that_waited_longest_is_given_the_request() {
 }
 
 #[test]
+fn a_worker_that_was_called_in_vain_keeps_its_place() {
+    let mut bench = Bench::with_policy(|policy| policy.queue_wait = seconds(1));
+    bench.worker(1, W, "echo");
+    bench.request(9, W, "echo", "late");
+    bench.worker(2, W, "echo");
+    bench.worker(3, W, "echo");
+    bench.pass(seconds(2));
+    bench.disconnect(1);
+    assert!(bench.jobs(2, W).is_empty(), "the request that came back has waited too long");
+    bench.request(9, W, "echo", "in time");
+    assert_eq!((bench.jobs(2, W).len(), bench.jobs(3, W).len()), (1, 0));
+}
+
+#[test]
 fn a_worker_has_one_request_at_a_time_and_the_next_after_its_reply() {
     let mut bench = Bench::new(Config::default());
     bench.worker(1, W, "echo");
