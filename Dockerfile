@@ -11,7 +11,9 @@ RUN cargo build --release --locked --package majordomo \
     && strip --strip-debug target/release/majordomo
 
 FROM debian:bookworm-slim
-# A number, so that an orchestrator can see that it isn't root; nothing in the image belongs to it.
+# A volume that is mounted here begins with this owner: for keys, and for nothing else in the image.
+RUN install -d -m 0700 -o 10001 -g 10001 /keys
+# A number, so that an orchestrator can see that it isn't root.
 USER 10001:10001
 COPY --from=builder /src/target/release/majordomo /usr/local/bin/majordomo
 # The stock signal of `docker stop` is the one on which every server here ends cleanly.

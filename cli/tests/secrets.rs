@@ -1,4 +1,4 @@
-//! Keys, passwords and the flags that take them: who may read them, what cannot be used, and that none of them is logged.
+//! Keys, passwords and the flags that take them: who may read them, what cannot be used, and that none is ever logged.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 

@@ -223,7 +223,8 @@ impl Builder {
         self
     }
 
-    /// All of the socket's own options at once: limits, mechanism, domain. Its reconnect delays are [those of the client](Self::reconnect).
+    /// All of the socket's own options at once: limits, mechanism, domain. Its reconnect delays are
+    /// [those of the client](Self::reconnect).
     pub fn socket_options(mut self, options: Options) -> Self {
         self.options = options;
         self

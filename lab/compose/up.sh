@@ -82,7 +82,20 @@ wait_until_healthy() { # SERVICE…
     done
 }
 
-call() { compose exec -T app-broker majordomo call --broker "$broker" MM "$@"; }
+call() {
+    compose exec -T app-broker majordomo call --broker "$broker" \
+        --curve-server-key file:/keys/app-broker.pub --curve-secret /keys/client.key MM "$@"
+}
+
+stranger() { # a client without a key does not come in
+    say "a client without a key"
+    local reply
+    if reply=$(compose exec -T app-broker majordomo call --broker "$broker" MM POSelect '{}' 2>&1); then
+        fail "it was answered: $reply"
+    fi
+    printf '%s\n' "$reply"
+    grep -q "refused by $broker" <<<"$reply" || fail "it was not refused"
+}
 
 step() { # EXPECTED ARGUMENT…: one call, whose whole reply must be EXPECTED
     local expected=$1 reply
@@ -116,5 +129,6 @@ trap 'if [ -z "${KEEP:-}" ]; then tear_down; fi; rm -rf "$context"' EXIT
 compose up -d --no-build
 wait_until_healthy app-broker db-broker mongo redis db-worker mm-worker
 compose ps
+stranger
 tour
 say "the tour passed"

@@ -32,7 +32,7 @@ pub enum Heard {
     Message(Frames),
     /// The socket lost its connection, and tries to get another by itself.
     Disconnected,
-    /// An attempt to connect was refused, by the broker or by us; [`Link::refusal`] says why. The socket goes on trying.
+    /// An attempt to connect was refused, by the broker or by us; [`Link::refusal`] says why. The socket tries on.
     Refused {
         /// Whether the next attempt meets the same, unless somebody changes something.
         is_lasting: bool,
