@@ -9,7 +9,7 @@ use crate::process;
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     /// For the simulator itself; `cargo xtask sim --help` lists them. Flags alone are those of its sweep:
-    /// `cargo xtask sim --seeds 10000`
+    /// `cargo xtask sim --seeds 10000`; with --mutants first, those of its mutation check
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -19,11 +19,16 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When it does not build, or an oracle objects.
 pub(crate) fn run(metadata: &Metadata, arguments: &Arguments) -> anyhow::Result<()> {
-    let mut command = process::cargo(&["run", "--release", "--quiet", "--package", "sim", "--"]);
+    let mut command = process::cargo(&["run", "--release", "--quiet", "--package", "sim"]);
     command.current_dir(&metadata.workspace_root);
-    let is_flag = |argument: &String| argument.starts_with("--") && argument != "--help";
-    if arguments.arguments.first().is_none_or(is_flag) {
-        command.arg("sweep");
+    let mut words = arguments.arguments.iter().map(String::as_str).peekable();
+    if words.next_if(|word| ["--mutants", "mutants"].contains(word)).is_some() {
+        command.args(["--features", "mutants", "--", "mutants"]);
+    } else {
+        command.arg("--");
+        if words.peek().is_none_or(|word| word.starts_with("--") && *word != "--help") {
+            command.arg("sweep");
+        }
     }
-    process::run(command.args(&arguments.arguments))
+    process::run(command.args(words))
 }

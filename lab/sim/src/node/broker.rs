@@ -1,10 +1,10 @@
 //! A broker's process: the machine, and the ROUTER socket's part of the network.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, Config, ErrorReplies, Input, Limits, NoWorker, Output, Policy, Rights};
+use broker::{Broker, Config, Departure, ErrorReplies, Input, Limits, NoWorker, Output, Policy, Rights};
 use bytes::Bytes;
 use protocol::{Frames, Instant, Machine, PeerId};
 
@@ -12,7 +12,8 @@ use super::{Actor, Context, Exit, Heard, Wish, service_name};
 use crate::coverage;
 use crate::net::{Link, Sent, Side};
 use crate::oracle::accounts::Accounts;
-use crate::oracle::order::Order;
+use crate::oracle::order::{self, Order};
+use crate::oracle::roster::{self, Command, Roster};
 use crate::plan;
 
 /// A broker.
@@ -20,11 +21,12 @@ use crate::plan;
 pub(crate) struct BrokerNode {
     config: Config,
     machine: Broker,
-    /// Connections that the machine counts as workers.
-    workers: BTreeSet<PeerId>,
+    /// What the machine wants done at the end of this round; the oracles have seen it.
+    outputs: VecDeque<Output>,
     /// Connections that have refused something in this round.
     refused: BTreeSet<PeerId>,
     order: Order,
+    roster: Roster,
     accounts: Accounts,
     is_ending: bool,
     /// Most workers that were registered at once.
@@ -35,12 +37,14 @@ impl BrokerNode {
     pub(crate) fn new(plan: &plan::Broker) -> Self {
         let config = config(plan);
         let machine = Broker::new(config.clone());
+        let (order, roster) = oracles(&config);
         Self {
             config,
             machine,
-            workers: BTreeSet::new(),
+            outputs: VecDeque::new(),
             refused: BTreeSet::new(),
-            order: Order::default(),
+            order,
+            roster,
             accounts: Accounts::default(),
             is_ending: false,
             workers_max: 0,
@@ -51,6 +55,7 @@ impl BrokerNode {
         let before = self.state();
         context.env.coverage.met(coverage::Machine::Broker, before, kind);
         self.machine.handle(context.local, input);
+        self.observe(context);
         self.workers_max = self.workers_max.max(self.machine.workers());
         context.env.coverage.changed(coverage::Machine::Broker, before, self.state());
     }
@@ -60,14 +65,48 @@ impl BrokerNode {
         usize::from(self.machine.workers() > 0) + 2 * usize::from(self.machine.queued_requests() > 0)
     }
 
+    /// Shows the oracles what the machine wants done, before anything else happens to it.
+    fn observe(&mut self, context: &mut Context<'_>) {
+        let now = context.local;
+        while let Some(output) = self.machine.poll() {
+            match &output {
+                Output::Send { peer, frames } => {
+                    if let Some(command) = Command::of(frames) {
+                        if command == Command::Request {
+                            context.check("order", self.order.on_dispatch(now, frames));
+                        }
+                        context.check("roster", self.roster.on_sent(now, *peer, command));
+                    }
+                }
+                Output::Event(broker::Event::WorkerReady { peer, service }) => {
+                    self.roster.on_ready(now, *peer, service.clone());
+                }
+                Output::Event(broker::Event::WorkerLeft { peer, departure, .. }) => {
+                    let expired = *departure == Departure::Expired;
+                    context.check("roster", self.roster.on_left(now, *peer, expired));
+                }
+                Output::Event(broker::Event::Requeued { job, .. }) => self.order.on_requeued(job.0),
+                Output::Event(broker::Event::RequestFailed { client, service, .. }) => {
+                    self.order.on_failed(*client, service);
+                }
+                Output::Event(_) | Output::Close { .. } | Output::Finished => {}
+            }
+            self.outputs.push_back(output);
+        }
+    }
+
+    /// The answer to `mmi.service`, which the machine has just given.
+    fn check_code(&self, context: &mut Context<'_>, asker: PeerId, service: &[u8]) {
+        let Some(Output::Send { peer, frames }) = self.outputs.back() else { return };
+        let code = frames.last().filter(|code| *peer == asker && [&b"200"[..], b"404"].contains(&code.as_ref()));
+        if let Some(code) = code {
+            context.check("roster", self.roster.check_code(service, code));
+        }
+    }
+
     fn perform(&mut self, context: &mut Context<'_>, output: Output) -> Option<PeerId> {
         match output {
             Output::Send { peer, frames } => {
-                if self.workers.contains(&peer)
-                    && let Err(what) = self.order.on_dispatch(&frames)
-                {
-                    context.env.oracles.violated(context.env.now, "order", what);
-                }
                 // Nothing follows what was refused in the same round: the driver sees to it.
                 if self.refused.contains(&peer) {
                     return Some(peer);
@@ -88,15 +127,6 @@ impl BrokerNode {
                 context.trace(|| format!("{event:?}"));
                 if let Some(name) = name(&event) {
                     context.env.coverage.told(name);
-                }
-                match event {
-                    broker::Event::WorkerReady { peer, .. } => {
-                        self.workers.insert(peer);
-                    }
-                    broker::Event::WorkerLeft { peer, .. } => {
-                        self.workers.remove(&peer);
-                    }
-                    _ => {}
                 }
             }
             Output::Finished => context.exit = Some(Exit::Finished),
@@ -130,8 +160,8 @@ impl BrokerNode {
 impl Actor for BrokerNode {
     fn start(&mut self, _context: &mut Context<'_>) {
         self.machine = Broker::new(self.config.clone());
-        self.workers.clear();
-        self.order = Order::default();
+        self.outputs.clear();
+        (self.order, self.roster) = oracles(&self.config);
         self.accounts = Accounts::default();
         self.is_ending = false;
         self.workers_max = 0;
@@ -143,22 +173,37 @@ impl Actor for BrokerNode {
         let peer = PeerId(link.0 as u64);
         match heard {
             Heard::Connected { identity } => {
+                self.order.on_connected(peer);
                 let rights = Arc::new(Rights::everything());
                 self.handle(context, Input::Connected { peer, identity, rights }, CONNECTED);
             }
             Heard::Message(frames) => {
                 let kind = kind(&frames);
+                let command = Command::of(&frames);
+                if let Some(command) = command {
+                    self.roster.on_heard(context.local, peer, command);
+                }
+                let asked = frames.last().cloned().unwrap_or_default();
                 let service = if kind == REQUEST { service(&frames) } else { None };
                 if let Some(service) = &service {
-                    self.order.on_request(peer, service, &frames);
+                    self.order.on_request(context.local, peer, service, &frames);
                 }
                 let before = self.machine.counters().requests;
                 self.handle(context, Input::Message { peer, frames }, kind);
+                if command == Some(Command::Disconnect) && self.roster.contains(peer) {
+                    context.check("roster", Err(format!("worker {} said DISCONNECT and stays", peer.0)));
+                }
+                if service.as_ref().is_some_and(|service| **service == *b"mmi.service") {
+                    self.check_code(context, peer, &asked);
+                }
                 if service.is_some_and(|service| service.starts_with(b"mmi.")) {
                     self.accounts.management += self.machine.counters().requests - before;
                 }
             }
-            Heard::Disconnected => self.handle(context, Input::Disconnected { peer }, DISCONNECTED),
+            Heard::Disconnected => {
+                self.order.on_disconnected(peer);
+                self.handle(context, Input::Disconnected { peer }, DISCONNECTED);
+            }
         }
     }
 
@@ -175,13 +220,14 @@ impl Actor for BrokerNode {
         let before = self.state();
         context.env.coverage.met(coverage::Machine::Broker, before, TICK);
         self.machine.tick(context.local);
+        self.observe(context);
         context.env.coverage.changed(coverage::Machine::Broker, before, self.state());
     }
 
     fn settle(&mut self, context: &mut Context<'_>) {
         let mut refused = Vec::new();
         loop {
-            while let Some(output) = self.machine.poll() {
+            while let Some(output) = self.outputs.pop_front() {
                 refused.extend(self.perform(context, output));
             }
             if refused.is_empty() || context.exit.is_some() {
@@ -193,6 +239,9 @@ impl Actor for BrokerNode {
         }
         self.refused.clear();
         self.check_bounds(context);
+        if context.exit.is_none() {
+            context.check("roster", self.roster.check(context.local));
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -205,6 +254,7 @@ impl Actor for BrokerNode {
         let left = [
             ("workers", self.machine.workers()),
             ("queued requests", self.machine.queued_requests()),
+            ("queued bytes", self.machine.queued_bytes()),
             ("services", self.machine.services()),
             ("connections", self.machine.peers()),
         ];
@@ -217,6 +267,14 @@ impl Actor for BrokerNode {
             context.env.oracles.violated(now, "accounts", format!("{}: {what}", context.name));
         }
     }
+}
+
+/// The oracles of a broker that knows nobody yet.
+fn oracles(config: &Config) -> (Order, Roster) {
+    let Policy { queue_wait, attempts_max, run_abandoned, busy_timeout, .. } = config.policy;
+    let order = Order::new(order::Rules { queue_wait, attempts_max, run_abandoned });
+    let rules = roster::Rules { heartbeat: config.heartbeat, expiry: config.expiry(), busy_timeout };
+    (order, Roster::new(rules))
 }
 
 fn link(peer: PeerId) -> Option<Link> {

@@ -172,6 +172,13 @@ impl Context<'_> {
         env.net.send(env.now, &mut env.queue, self.rng, (link, side), frames)
     }
 
+    /// Takes note of what an oracle found.
+    pub(crate) fn check(&mut self, oracle: &'static str, found: Result<(), String>) {
+        if let Err(what) = found {
+            self.env.oracles.violated(self.env.now, oracle, format!("{}: {what}", self.name));
+        }
+    }
+
     /// Plans a task for this process.
     pub(crate) fn later(&mut self, delay: Nanos, task: u64) {
         let event = Event::Task { node: self.node, life: self.life, task };

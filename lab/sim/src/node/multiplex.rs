@@ -15,6 +15,7 @@ use super::{Actor, Context, Exit, Heard, Wish, service_name};
 use crate::coverage;
 use crate::marker::Token;
 use crate::net::{Link, Side};
+use crate::oracle::delays::Delays;
 use crate::oracle::{Outcome, Subject};
 use crate::plan;
 use crate::queue::MILLISECOND;
@@ -28,6 +29,9 @@ pub(crate) struct MultiplexNode {
     link: Option<Link>,
     made: u32,
     open: BTreeSet<u64>,
+    delays: Delays,
+    /// Requests that were under way on a connection that was lost, and must be sent on the new one in this round.
+    owed: usize,
     is_calm: bool,
 }
 
@@ -50,7 +54,18 @@ impl MultiplexNode {
             ..Config::new(plan.dialect)
         };
         let machine = Multiplex::new(config.clone());
-        Self { plan: plan.clone(), config, machine, link: None, made: 0, open: BTreeSet::new(), is_calm: false }
+        let delays = Delays::new(config.reconnect_first, config.reconnect_max);
+        Self {
+            plan: plan.clone(),
+            config,
+            machine,
+            link: None,
+            made: 0,
+            open: BTreeSet::new(),
+            delays,
+            owed: 0,
+            is_calm: false,
+        }
     }
 
     fn handle(&mut self, context: &mut Context<'_>, input: Input, kind: usize) {
@@ -109,6 +124,7 @@ impl MultiplexNode {
                 }
             }
             Output::Send(frames) => {
+                self.owed = self.owed.saturating_sub(1);
                 if let Some(link) = self.link {
                     context.send(link, Side::Dialer, frames);
                 }
@@ -133,7 +149,12 @@ impl MultiplexNode {
                 context.env.coverage.told("client: full");
                 self.done(context, number, Outcome::Full);
             }
-            Output::Event(event) => observe(context, &event),
+            Output::Event(event) => {
+                observe(context, &event);
+                if let Event::Lost { retry_in, .. } = event {
+                    context.check("delays", self.delays.on_delay(retry_in));
+                }
+            }
             Output::Finished => context.exit = Some(Exit::Finished),
         }
     }
@@ -143,6 +164,8 @@ impl Actor for MultiplexNode {
     fn start(&mut self, context: &mut Context<'_>) {
         self.config.seed = self.config.seed.wrapping_add(1);
         self.machine = Multiplex::new(self.config.clone());
+        self.delays = Delays::new(self.config.reconnect_first, self.config.reconnect_max);
+        self.owed = 0;
         self.link = None;
         let think = context.up_to(self.plan.think_ms);
         context.later(think, NEXT);
@@ -159,8 +182,14 @@ impl Actor for MultiplexNode {
             return;
         }
         match heard {
-            Heard::Connected { .. } => self.handle(context, Input::Connected, CONNECTED),
-            Heard::Message(frames) => self.handle(context, Input::Message(frames), MESSAGE),
+            Heard::Connected { .. } => {
+                self.handle(context, Input::Connected, CONNECTED);
+                self.owed = self.machine.in_flight();
+            }
+            Heard::Message(frames) => {
+                self.delays.on_success();
+                self.handle(context, Input::Message(frames), MESSAGE);
+            }
             Heard::Disconnected => self.handle(context, Input::Disconnected, DISCONNECTED),
         }
     }
@@ -199,6 +228,9 @@ impl Actor for MultiplexNode {
     fn settle(&mut self, context: &mut Context<'_>) {
         while let Some(output) = self.machine.poll() {
             self.perform(context, output);
+        }
+        if std::mem::take(&mut self.owed) > 0 {
+            context.check("endings", Err("what was under way is not sent on the new connection".to_owned()));
         }
         let (in_flight, waiting) = (self.machine.in_flight(), self.machine.waiting());
         if in_flight > self.config.slots() || waiting > self.config.waiting_max {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use protocol::mdp::client::Part;
 use protocol::{Frames, Instant, Machine};
-use worker::session::{Input, Output, Session};
+use worker::session::{Input, Output, Session, State};
 use worker::{Cause, Config, Event, JobId};
 
 use super::work::Work;
 use super::{Actor, Context, Exit, Heard, Wish, service_name};
 use crate::coverage;
 use crate::net::{Link, Side};
+use crate::oracle::delays::Delays;
+use crate::oracle::registration::{Registration, Rules};
+use crate::oracle::roster::Command;
 use crate::plan;
 use crate::queue::MILLISECOND;
 
@@ -23,6 +26,8 @@ pub(crate) struct SessionNode {
     machine: Session,
     link: Option<Link>,
     jobs: BTreeMap<JobId, Work>,
+    registration: Registration,
+    delays: Delays,
     is_calm: bool,
 }
 
@@ -44,7 +49,17 @@ impl SessionNode {
             ..Config::new(service_name(plan.service))
         };
         let machine = Session::new(config.clone());
-        Self { plan: plan.clone(), config, machine, link: None, jobs: BTreeMap::new(), is_calm: false }
+        let (registration, delays) = oracles(&config);
+        Self {
+            plan: plan.clone(),
+            config,
+            machine,
+            link: None,
+            jobs: BTreeMap::new(),
+            registration,
+            delays,
+            is_calm: false,
+        }
     }
 
     fn handle(&mut self, context: &mut Context<'_>, input: Input, kind: usize) {
@@ -81,6 +96,7 @@ impl SessionNode {
             }
             Part::Final => {
                 self.jobs.remove(&job);
+                self.registration.on_free_slot(context.local);
                 self.handle(context, Input::Reply { job, part, body }, FINAL);
             }
         }
@@ -95,6 +111,7 @@ impl SessionNode {
                 }
             }
             Output::Send(frames) => {
+                context.check("registration", self.registration.on_sent(context.local, &frames));
                 if let Some(link) = self.link {
                     context.send(link, Side::Dialer, frames);
                 }
@@ -104,6 +121,15 @@ impl SessionNode {
                 context.trace(|| format!("{event:?}"));
                 if let Some(name) = name(&event) {
                     context.env.coverage.told(name);
+                }
+                match &event {
+                    Event::Registered { .. } => {
+                        context.check("registration", self.registration.on_registered(context.local, self.jobs.len()));
+                    }
+                    Event::Lost { retry_in: Some(delay), .. } => {
+                        context.check("delays", self.delays.on_delay(*delay));
+                    }
+                    _ => {}
                 }
                 if let Event::Fault(fault) = event {
                     let what = format!("{}: our broker broke a rule: {fault}", context.name);
@@ -125,6 +151,7 @@ impl Actor for SessionNode {
         // Each process starts its jitter elsewhere, as one with a random seed does.
         self.config.seed = self.config.seed.wrapping_add(1);
         self.machine = Session::new(self.config.clone());
+        (self.registration, self.delays) = oracles(&self.config);
         self.jobs.clear();
         self.link = None;
         let leaves = self.plan.leave_ms * MILLISECOND;
@@ -144,7 +171,16 @@ impl Actor for SessionNode {
         }
         match heard {
             Heard::Connected { .. } => self.handle(context, Input::Connected, CONNECTED),
-            Heard::Message(frames) => self.handle(context, Input::Message(frames), MESSAGE),
+            Heard::Message(frames) => {
+                let is_registered = matches!(self.machine.state(), State::Registered | State::Busy);
+                if is_registered {
+                    self.registration.on_heard(context.local, &frames);
+                }
+                if is_registered && Command::of(&frames) != Some(Command::Disconnect) {
+                    self.delays.on_success();
+                }
+                self.handle(context, Input::Message(frames), MESSAGE);
+            }
             Heard::Disconnected => self.handle(context, Input::Disconnected, DISCONNECTED),
         }
     }
@@ -175,11 +211,26 @@ impl Actor for SessionNode {
         while let Some(output) = self.machine.poll() {
             self.perform(context, output);
         }
+        let state = self.machine.state();
+        if matches!(state, State::Registered | State::Busy) {
+            context.check("registration", self.registration.check(context.local, state == State::Busy));
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
         self.machine.deadline()
     }
+}
+
+/// The oracles of a worker that has just started.
+fn oracles(config: &Config) -> (Registration, Delays) {
+    let rules = Rules {
+        heartbeat: config.heartbeat,
+        patience: config.heartbeat * config.liveness,
+        busy_grace: config.busy_grace,
+        credit: config.credit,
+    };
+    (Registration::new(rules), Delays::new(config.reconnect_first, config.reconnect_max))
 }
 
 /// The name in the coverage table, for what can happen here: our broker never overfeeds and breaks no rule, and the

@@ -4,7 +4,10 @@
 //! - `belonging`    an answer belongs to its request, and its parts are those of one execution, in order
 //! - `endings`      once faults have ended, every request ends
 //! - `recovery`     once faults have ended, every service that has a worker answers
-//! - `order`        a broker starts the requests of one connection to one service in the order they came
+//! - `order`        a broker gives requests away in order, in turns, in time, and not for ever
+//! - `roster`       a broker uses its workers in turns, beats, and gives up those that are silent, and only those
+//! - `registration` a worker beats, gives up a silent broker, and says READY only with a free slot
+//! - `delays`       delays before new connections grow, and fall back
 //! - `accounts`     a broker has counted an end for every request
 //! - `bounds`, `credit`, `codec`, `idle` are checks of a few lines where the nodes see them: no queue above its limit,
 //!   no worker with more jobs than credit, no rule broken between our own machines, nothing left once all have gone
@@ -12,9 +15,12 @@
 
 pub(crate) mod accounts;
 mod belonging;
+pub(crate) mod delays;
 mod endings;
 pub(crate) mod order;
 mod recovery;
+pub(crate) mod registration;
+pub(crate) mod roster;
 mod single_reply;
 
 use std::collections::BTreeMap;

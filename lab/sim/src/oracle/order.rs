@@ -1,20 +1,43 @@
-//! A broker gives the requests of one connection to one service to its workers in the order in which they came.
+//! A broker gives requests to workers in the right order, to those that still want them, and not for ever.
 //!
-//! Others may overtake (lanes take turns), and a request that comes back from a lost worker is next again; so the first
-//! time counts. A request that came twice cannot be told from its double and is left out.
+//! - Those of one connection to one service: in the order in which they came.
+//! - Those of several connections: in turns. Between a request's arrival (or the last turn of its connection) and its
+//!   own turn, no other connection has two.
+//! - One that comes back from a lost worker is next again.
+//! - Not after it has waited too long, not for a connection that has gone (if the policy says so), and not more often
+//!   than attempts are allowed.
+//!
+//! A request that came twice cannot be told from its double: where it matters it is left out.
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{Frames, PeerId};
-use rustc_hash::FxHashMap;
+use protocol::{Frames, Instant, PeerId, ServiceName};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::marker::Token;
 
+/// What the broker was told about requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) queue_wait: Duration,
+    pub(crate) attempts_max: u32,
+    pub(crate) run_abandoned: bool,
+}
+
 /// What one broker was asked, and in which order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Order {
+    rules: Rules,
     arrived: FxHashMap<Token, Arrival>,
-    /// The latest request that was given away, for each connection and service.
-    given: FxHashMap<(PeerId, Bytes), u64>,
+    turns: FxHashMap<(PeerId, Bytes), Turn>,
+    /// For each service, when the one who had two turns most recently had the first of them.
+    doubled: FxHashMap<Bytes, u64>,
+    /// Requests in the order in which they were given away: the place is the broker's number for it, less one.
+    given: Vec<Option<Token>>,
+    /// Requests that came back and wait again.
+    returned: Vec<Token>,
+    connected: FxHashSet<PeerId>,
     count: u64,
 }
 
@@ -22,60 +45,219 @@ pub(crate) struct Order {
 struct Arrival {
     peer: PeerId,
     service: Bytes,
-    /// Its place among all that arrived; `None` once it is of no use any more.
-    place: Option<u64>,
+    /// The connections on which it came again.
+    others: Vec<PeerId>,
+    /// Its place among all that happened.
+    place: u64,
+    expires: Instant,
+    /// How often it came, and how often it was given to a worker.
+    came: u32,
+    given: u32,
+}
+
+/// The latest turn of a connection at a service.
+#[derive(Debug, Default)]
+struct Turn {
+    /// The place of the request that was given away.
+    place: u64,
+    /// When it was.
+    at: u64,
+    /// Whether it was the connection's turn for certain, and not that of a request which came back.
+    is_certain: bool,
 }
 
 impl Order {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            arrived: FxHashMap::default(),
+            turns: FxHashMap::default(),
+            doubled: FxHashMap::default(),
+            given: Vec::new(),
+            returned: Vec::new(),
+            connected: FxHashSet::default(),
+            count: 0,
+        }
+    }
+
+    pub(crate) fn on_connected(&mut self, peer: PeerId) {
+        self.connected.insert(peer);
+    }
+
+    pub(crate) fn on_disconnected(&mut self, peer: PeerId) {
+        self.connected.remove(&peer);
+    }
+
     /// A request arrives.
-    pub(crate) fn on_request(&mut self, peer: PeerId, service: &Bytes, frames: &Frames) {
+    pub(crate) fn on_request(&mut self, now: Instant, peer: PeerId, service: &Bytes, frames: &Frames) {
         let Some((token, _)) = Token::find(frames) else { return };
         self.count += 1;
-        let place = Some(self.count);
-        self.arrived.entry(token).and_modify(|arrival| arrival.place = None).or_insert_with(|| Arrival {
-            peer,
-            service: service.clone(),
-            place,
-        });
+        let (place, expires) = (self.count, now + self.rules.queue_wait);
+        let first =
+            || Arrival { peer, service: service.clone(), others: Vec::new(), place, expires, came: 0, given: 0 };
+        let arrival = self.arrived.entry(token).or_insert_with(first);
+        arrival.came += 1;
+        if arrival.came > 1 {
+            arrival.others.push(peer);
+        }
+    }
+
+    /// A worker was lost; the request that was given away as number `job` waits again.
+    pub(crate) fn on_requeued(&mut self, job: u64) {
+        let place = job.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        self.returned.extend(place.and_then(|place| self.given.get(place).copied().flatten()));
+    }
+
+    /// A request of that connection failed. Its turn may have come and gone with it.
+    pub(crate) fn on_failed(&mut self, peer: PeerId, service: &ServiceName) {
+        self.may_have_turn(peer, Bytes::copy_from_slice(service.as_bytes()));
     }
 
     /// A worker is given a request.
-    pub(crate) fn on_dispatch(&mut self, frames: &Frames) -> Result<(), String> {
-        let Some((token, _)) = Token::find(frames) else { return Ok(()) };
-        let Some(arrival) = self.arrived.get_mut(&token) else {
-            return Err(format!("request {} of client {} was never asked here", token.number, token.client));
-        };
-        let Some(place) = arrival.place.take() else { return Ok(()) };
-        let given = self.given.entry((arrival.peer, arrival.service.clone())).or_default();
-        if place < *given {
-            return Err(format!("request {} of client {} was overtaken by a later one", token.number, token.client));
+    pub(crate) fn on_dispatch(&mut self, now: Instant, frames: &Frames) -> Result<(), String> {
+        let token = Token::find(frames).map(|(token, _)| token);
+        self.given.push(token);
+        let Some(token) = token else { return Ok(()) };
+        let rules = self.rules;
+        let Some(arrival) = self.arrived.get_mut(&token) else { return wrong(token, "was never asked here") };
+        arrival.given += 1;
+        let (peer, service, is_single) = (arrival.peer, arrival.service.clone(), arrival.came == 1);
+        if arrival.given > arrival.came * rules.attempts_max {
+            return wrong(token, &format!("is given away for the {}th time", arrival.given));
         }
-        *given = place;
+        if is_single && arrival.expires <= now {
+            return wrong(token, "has waited too long and is given away");
+        }
+        if is_single && !rules.run_abandoned && !self.connected.contains(&peer) {
+            return wrong(token, "is given away, and its client has gone");
+        }
+        let (place, is_first, others) = (arrival.place, arrival.given == 1, arrival.others.clone());
+        if let Some(found) = self.returned.iter().position(|returned| *returned == token) {
+            self.returned.swap_remove(found);
+            return Ok(());
+        }
+        if is_single && let Some(other) = self.returned_to(now, &service) {
+            return wrong(
+                other,
+                &format!("came back and is overtaken by request {} of client {}", token.number, token.client),
+            );
+        }
+        if is_single && is_first {
+            return self.take_turn(token, (peer, service), place);
+        }
+        for peer in others {
+            self.may_have_turn(peer, service.clone());
+        }
+        self.may_have_turn(peer, service);
         Ok(())
     }
+
+    /// A request of that service that has come back, and waits for certain.
+    fn returned_to(&mut self, now: Instant, service: &Bytes) -> Option<Token> {
+        let arrived = &self.arrived;
+        let is_over = |arrival: &Arrival| arrival.came == 1 && arrival.expires <= now;
+        self.returned.retain(|token| arrived.get(token).is_some_and(|arrival| !is_over(arrival)));
+        let waits = |arrival: &Arrival| {
+            let is_wanted = self.rules.run_abandoned || self.connected.contains(&arrival.peer);
+            arrival.came == 1 && arrival.service == *service && is_wanted
+        };
+        self.returned.iter().copied().find(|token| arrived.get(token).is_some_and(waits))
+    }
+
+    fn take_turn(&mut self, token: Token, (peer, service): (PeerId, Bytes), place: u64) -> Result<(), String> {
+        let doubled = self.doubled.entry(service.clone()).or_default();
+        let turn = self.turns.entry((peer, service)).or_default();
+        self.count += 1;
+        if *doubled > turn.at.max(place) {
+            return wrong(token, "waits, and another connection has two turns");
+        }
+        if place < turn.place {
+            return wrong(token, "was overtaken by a later one of its connection");
+        }
+        if turn.is_certain {
+            *doubled = turn.at.max(*doubled);
+        }
+        *turn = Turn { place, at: self.count, is_certain: true };
+        Ok(())
+    }
+
+    /// A connection may have had its turn.
+    fn may_have_turn(&mut self, peer: PeerId, service: Bytes) {
+        self.count += 1;
+        let turn = self.turns.entry((peer, service)).or_default();
+        (turn.at, turn.is_certain) = (self.count, false);
+    }
+}
+
+fn wrong(token: Token, what: &str) -> Result<(), String> {
+    Err(format!("request {} of client {} {what}", token.number, token.client))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const RULES: Rules = Rules { queue_wait: Duration::from_secs(1), attempts_max: 2, run_abandoned: false };
+
     fn request(number: u64) -> Frames {
         Frames::from([Token { client: 1, number }.to_frame()])
     }
 
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// Requests 0, 1, … of these connections, which have arrived at 0 ms.
+    fn asked(peers: &[u64]) -> Order {
+        let mut order = Order::new(RULES);
+        for (number, peer) in (0..).zip(peers) {
+            order.on_connected(PeerId(*peer));
+            order.on_request(at(0), PeerId(*peer), &Bytes::from_static(b"s0"), &request(number));
+        }
+        order
+    }
+
+    /// What is wrong when these requests are given away at 0 ms, one after the other.
+    fn given(order: &mut Order, numbers: &[u64]) -> Vec<String> {
+        numbers.iter().filter_map(|number| order.on_dispatch(at(0), &request(*number)).err()).collect()
+    }
+
     #[test]
     fn a_request_that_is_overtaken_on_its_own_connection_is_found() {
-        let mut order = Order::default();
-        let service = Bytes::from_static(b"s0");
-        for number in 0..3 {
-            order.on_request(PeerId(1), &service, &request(number));
+        let found = given(&mut asked(&[1, 1, 1, 2]), &[3, 1, 0, 2]);
+        assert_eq!(found, ["request 0 of client 1 was overtaken by a later one of its connection"]);
+        assert_eq!(given(&mut asked(&[1]), &[9]), ["request 9 of client 1 was never asked here"]);
+    }
+
+    #[test]
+    fn connections_take_turns() {
+        assert_eq!(given(&mut asked(&[1, 1, 1, 2, 2]), &[0, 3, 1, 4, 2]), [""; 0]);
+        let found = given(&mut asked(&[1, 1, 1, 2]), &[0, 1, 3]);
+        assert_eq!(found, ["request 3 of client 1 waits, and another connection has two turns"]);
+    }
+
+    #[test]
+    fn a_request_that_came_back_is_next() {
+        let mut order = asked(&[1, 1]);
+        assert_eq!(given(&mut order, &[0]), [""; 0]);
+        order.on_requeued(1);
+        let found = given(&mut order, &[1]);
+        assert_eq!(found, ["request 0 of client 1 came back and is overtaken by request 1 of client 1"]);
+        assert_eq!(given(&mut order, &[0]), [""; 0]);
+    }
+
+    #[test]
+    fn one_attempt_too_many_one_too_late_and_one_for_nobody_are_found() {
+        let mut order = asked(&[1]);
+        for job in 1..3 {
+            assert_eq!(given(&mut order, &[0]), [""; 0]);
+            order.on_requeued(job);
         }
-        order.on_request(PeerId(2), &service, &request(3));
-        assert!(order.on_dispatch(&request(3)).is_ok());
-        assert!(order.on_dispatch(&request(1)).is_ok());
-        assert!(order.on_dispatch(&request(0)).is_err());
-        assert!(order.on_dispatch(&request(2)).is_ok());
-        assert!(order.on_dispatch(&request(1)).is_ok(), "it came back from a lost worker");
-        assert!(order.on_dispatch(&request(9)).is_err(), "nobody asked for it");
+        assert_eq!(given(&mut order, &[0]), ["request 0 of client 1 is given away for the 3th time"]);
+        assert!(asked(&[1]).on_dispatch(at(999), &request(0)).is_ok());
+        assert!(asked(&[1]).on_dispatch(at(1000), &request(0)).is_err());
+        let mut order = asked(&[1]);
+        order.on_disconnected(PeerId(1));
+        assert_eq!(given(&mut order, &[0]), ["request 0 of client 1 is given away, and its client has gone"]);
     }
 }
