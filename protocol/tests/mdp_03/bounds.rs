@@ -1,11 +1,14 @@
 //! Each limit of MDP 0.3 is met, and not passed.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use protocol::fault::OptionFault;
 use protocol::mdp::v03::options::kind;
-use protocol::mdp::v03::{Options, decode};
+use protocol::mdp::v03::{Options, ToWorker, decode, worker};
 use protocol::{Frames, PeerFault, limits};
 
+use super::document::vector;
 use super::fault;
 
 /// A REQUEST with these options.
@@ -121,6 +124,14 @@ fn ready_bytes_max_is_met_and_not_passed() {
     assert!(decode(of(limits::READY_BYTES_MAX)).is_ok());
     let expected = PeerFault::Value { what: "READY in bytes", value: 65_537, allowed: "65536" };
     assert_eq!(fault(of(limits::READY_BYTES_MAX + 1)), expected);
+}
+
+#[test]
+fn more_time_than_the_wire_can_say_is_not_taken_for_no_end() {
+    let Ok(ToWorker::Request(request)) = ToWorker::decode(vector("worker-request")) else { panic!("a request") };
+    let long = worker::Request { remaining: Some(Duration::MAX), ..request };
+    let Ok(ToWorker::Request(read)) = ToWorker::decode(ToWorker::Request(long).encode()) else { panic!("a request") };
+    assert_eq!(read.remaining, Some(Duration::from_millis(u64::from(u32::MAX) - 1)));
 }
 
 #[test]
