@@ -12,6 +12,7 @@ use protocol::{Frames, Instant, PeerId};
 use crate::broker::{Alarmed, Broker};
 use crate::event::{Event, RequestEnd};
 use crate::job::{Job, JobId, ReplyState};
+use crate::queue::Queue;
 use crate::service::ServiceId;
 
 impl Broker {
@@ -134,9 +135,10 @@ impl Broker {
         if mutants::on(Mutant::KeepExpiredRequests) {
             return;
         }
-        let expired = service.queue.expire(now);
         // Looking through every lane has its price: not more often than that, however the deadlines lie.
-        let next = service.queue.first_expiry().map(|next| next.max(now + EXPIRY_PAUSE));
+        let look = |queue: &mut Queue| (queue.expire(now), queue.first_expiry());
+        let (expired, next) = self.services.change_queue(id, look).unwrap_or_default();
+        let next = next.map(|next| next.max(now + EXPIRY_PAUSE));
         for job in expired {
             self.unqueue(&job);
             self.fail(&job.client, &job.request, RequestEnd::WaitedTooLong);
@@ -145,6 +147,11 @@ impl Broker {
             self.arm_queue(id, next);
         }
         self.services.forget_if_unneeded(id);
+    }
+
+    /// Wake-ups that are kept for workers and queues, stale ones included.
+    pub fn alarms(&self) -> usize {
+        self.timers.len()
     }
 
     fn arm_queue(&mut self, id: ServiceId, at: Instant) {
@@ -157,9 +164,7 @@ impl Broker {
         let expires = job.expires;
         self.queued.requests += 1;
         self.queued.bytes += job.byte_count;
-        if let Some(service) = self.services.get_mut(id) {
-            service.queue.push_back(job);
-        }
+        self.services.change_queue(id, |queue| queue.push_back(job));
         self.arm_queue(id, expires);
     }
 
@@ -167,23 +172,20 @@ impl Broker {
         let expires = job.expires;
         self.queued.requests += 1;
         self.queued.bytes += job.byte_count;
-        if let Some(service) = self.services.get_mut(id) {
-            service.queue.push_front(job);
-        }
+        self.services.change_queue(id, |queue| queue.push_front(job));
         self.arm_queue(id, expires);
     }
 
     fn pop_front(&mut self, id: ServiceId) -> Option<Job> {
-        let job = self.services.get_mut(id)?.queue.pop_front()?;
+        let job = self.services.change_queue(id, Queue::pop_front)??;
         self.unqueue(&job);
         Some(job)
     }
 
     /// Makes room by taking the newest request of the client that holds most in a queue, if that is more than `weight`.
     pub(crate) fn evict(&mut self, id: ServiceId, weight: usize, end: RequestEnd) -> bool {
-        let Some(job) = self.services.get_mut(id).and_then(|service| service.queue.evict_heavier_than(weight)) else {
-            return false;
-        };
+        let evicted = self.services.change_queue(id, |queue| queue.evict_heavier_than(weight));
+        let Some(job) = evicted.flatten() else { return false };
         self.unqueue(&job);
         self.fail(&job.client, &job.request, end);
         true

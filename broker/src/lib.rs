@@ -23,6 +23,7 @@ mod client_side;
 mod config;
 mod dispatch;
 mod event;
+mod heaviest;
 mod job;
 #[cfg(feature = "tokio")]
 mod lines;

@@ -16,6 +16,7 @@ use protocol::mutants::{self, Mutant};
 use protocol::{Instant, PeerId};
 use rustc_hash::FxHashMap;
 
+use crate::heaviest::Heaviest;
 use crate::job::Job;
 
 /// A queue with a lane for each client.
@@ -23,19 +24,26 @@ use crate::job::Job;
 pub(crate) struct Queue {
     returned: VecDeque<Job>,
     lanes: FxHashMap<PeerId, Lane>,
-    /// The clients with a request in their lane, the next one first.
-    ring: VecDeque<PeerId>,
+    /// The clients with a request in their lane, the next one first. One that is gone is not searched for: its place
+    /// goes stale and is skipped, and the ring is swept when half of it is stale.
+    ring: VecDeque<(Turn, PeerId)>,
+    stale: usize,
+    turns: u64,
     len: usize,
     weight: usize,
-    /// Who held most when it was last looked at or grew beyond it; a hint, checked before use.
-    heaviest: Option<PeerId>,
+    heaviest: Heaviest<PeerId>,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
     jobs: VecDeque<Job>,
     weight: usize,
+    turn: Turn,
 }
+
+/// A client's place in the ring; never given twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Turn(u64);
 
 impl Queue {
     pub(crate) fn len(&self) -> usize {
@@ -44,6 +52,12 @@ impl Queue {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// How long the ring is, stale places included.
+    #[cfg(test)]
+    pub(crate) fn ring_len(&self) -> usize {
+        self.ring.len()
     }
 
     /// What all that waits weighs.
@@ -63,14 +77,14 @@ impl Queue {
         let client = job.client.peer;
         let lane = self.lanes.entry(client).or_default();
         if lane.jobs.is_empty() {
-            self.ring.push_back(client);
+            self.turns += 1;
+            lane.turn = Turn(self.turns);
+            self.ring.push_back((lane.turn, client));
         }
+        let before = lane.weight;
         lane.weight += weight(&job);
+        self.heaviest.moved(client, before, lane.weight);
         lane.jobs.push_back(job);
-        let lane_weight = lane.weight;
-        if self.heaviest.is_none_or(|heaviest| self.weight_of(heaviest) < lane_weight) {
-            self.heaviest = Some(client);
-        }
     }
 
     /// Puts a request back that a worker has left behind; it is next.
@@ -89,16 +103,15 @@ impl Queue {
             self.forget(&job);
             return Some(job);
         }
-        let client = self.ring.pop_front()?;
-        let lane = self.lanes.get_mut(&client)?;
-        let job = if mutants::on(Mutant::NewestFirst) { lane.jobs.pop_back() } else { lane.jobs.pop_front() }?;
-        lane.weight -= weight(&job);
-        if lane.jobs.is_empty() {
-            self.lanes.remove(&client);
-        } else if mutants::on(Mutant::LanesDoNotTakeTurns) {
-            self.ring.push_front(client);
-        } else {
-            self.ring.push_back(client);
+        let (turn, client) = self.next_in_ring()?;
+        let newest = mutants::on(Mutant::NewestFirst);
+        let job = self.take(client, if newest { VecDeque::pop_back } else { VecDeque::pop_front })?;
+        if self.lanes.contains_key(&client) {
+            if mutants::on(Mutant::LanesDoNotTakeTurns) {
+                self.ring.push_front((turn, client));
+            } else {
+                self.ring.push_back((turn, client));
+            }
         }
         self.forget(&job);
         Some(job)
@@ -106,16 +119,12 @@ impl Queue {
 
     /// Takes the newest request of the client that holds most, if that is more than `weight`.
     pub(crate) fn evict_heavier_than(&mut self, weight_max: usize) -> Option<Job> {
-        let is_heavier = |queue: &Self, client: PeerId| queue.weight_of(client) > weight_max;
-        if !self.heaviest.is_some_and(|client| is_heavier(self, client)) {
-            self.heaviest = self.ring.iter().copied().max_by_key(|client| self.weight_of(*client));
-        }
-        let client = self.heaviest.filter(|client| is_heavier(self, *client))?;
-        let lane = self.lanes.get_mut(&client)?;
-        let job = lane.jobs.pop_back()?;
-        lane.weight -= weight(&job);
-        if lane.jobs.is_empty() {
-            self.drop_lane(client);
+        let lanes = &self.lanes;
+        let weights = lanes.iter().map(|(client, lane)| (lane.weight, *client));
+        let client = self.heaviest.find(weights).filter(|client| self.weight_of(*client) > weight_max)?;
+        let job = self.take(client, VecDeque::pop_back)?;
+        if !self.lanes.contains_key(&client) {
+            self.leave_ring();
         }
         self.forget(&job);
         Some(job)
@@ -128,16 +137,16 @@ impl Queue {
         while self.returned.front().is_some_and(|job| job.expires <= now) {
             expired.extend(self.returned.pop_front());
         }
-        for client in self.ring.clone() {
-            let Some(lane) = self.lanes.get_mut(&client) else { continue };
-            while lane.jobs.front().is_some_and(|job| job.expires <= now) {
-                if let Some(job) = lane.jobs.pop_front() {
-                    lane.weight -= weight(&job);
-                    expired.push(job);
-                }
+        for (turn, client) in self.ring.clone() {
+            if !self.holds(client, turn) {
+                continue;
             }
-            if lane.jobs.is_empty() {
-                self.drop_lane(client);
+            let is_due = |lane: &Lane| lane.jobs.front().is_some_and(|job| job.expires <= now);
+            while self.lanes.get(&client).is_some_and(is_due) {
+                expired.extend(self.take(client, VecDeque::pop_front));
+            }
+            if !self.lanes.contains_key(&client) {
+                self.leave_ring();
             }
         }
         for job in &expired {
@@ -148,13 +157,47 @@ impl Queue {
 
     /// When the next request expires, looked for in every lane.
     pub(crate) fn first_expiry(&self) -> Option<Instant> {
-        let lanes = self.ring.iter().filter_map(|client| self.lanes.get(client)?.jobs.front());
+        let lanes = self.lanes.values().filter_map(|lane| lane.jobs.front());
         self.returned.front().into_iter().chain(lanes).map(|job| job.expires).min()
     }
 
-    fn drop_lane(&mut self, client: PeerId) {
-        self.lanes.remove(&client);
-        self.ring.retain(|other| *other != client);
+    /// Takes a request from one end of a lane, and the lane away if it was the last.
+    fn take(&mut self, client: PeerId, end: fn(&mut VecDeque<Job>) -> Option<Job>) -> Option<Job> {
+        let lane = self.lanes.get_mut(&client)?;
+        let job = end(&mut lane.jobs)?;
+        let before = lane.weight;
+        lane.weight -= weight(&job);
+        self.heaviest.moved(client, before, lane.weight);
+        if lane.jobs.is_empty() {
+            self.lanes.remove(&client);
+        }
+        Some(job)
+    }
+
+    /// The client whose turn it is, out of the ring.
+    fn next_in_ring(&mut self) -> Option<(Turn, PeerId)> {
+        while let Some((turn, client)) = self.ring.pop_front() {
+            if self.holds(client, turn) {
+                return Some((turn, client));
+            }
+            self.stale = self.stale.saturating_sub(1);
+        }
+        None
+    }
+
+    /// A client whose lane is gone leaves its place in the ring behind; sweeps when most of the ring is stale.
+    fn leave_ring(&mut self) {
+        self.stale += 1;
+        if self.stale > 16 && self.stale * 2 > self.ring.len() {
+            let lanes = &self.lanes;
+            self.ring.retain(|(turn, client)| lanes.get(client).is_some_and(|lane| lane.turn == *turn));
+            self.stale = 0;
+        }
+    }
+
+    /// Whether a client stands at that place of the ring.
+    fn holds(&self, client: PeerId, turn: Turn) -> bool {
+        self.lanes.get(&client).is_some_and(|lane| lane.turn == turn)
     }
 
     fn forget(&mut self, job: &Job) {

@@ -11,6 +11,7 @@ use protocol::mutants::{self, Mutant};
 use protocol::timers::Alarm;
 use protocol::{PeerId, ServiceName};
 
+use crate::heaviest::Heaviest;
 use crate::queue::Queue;
 
 /// A place in the table of services.
@@ -24,6 +25,7 @@ pub(crate) struct Turn(u64);
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
+    /// To be read; it is changed with [`Services::change_queue`].
     pub(crate) queue: Queue,
     /// Registered workers, idle or busy.
     pub(crate) workers: usize,
@@ -42,6 +44,7 @@ pub(crate) struct Services {
     table: Vec<Option<Service>>,
     free: Vec<ServiceId>,
     turns: u64,
+    heaviest: Heaviest<ServiceId>,
 }
 
 impl Service {
@@ -155,10 +158,20 @@ impl Services {
         }
     }
 
+    /// Changes the queue of a service.
+    pub(crate) fn change_queue<T>(&mut self, id: ServiceId, change: impl FnOnce(&mut Queue) -> T) -> Option<T> {
+        let queue = &mut self.table.get_mut(id.0).and_then(Option::as_mut)?.queue;
+        let before = queue.weight();
+        let changed = change(queue);
+        self.heaviest.moved(id, before, queue.weight());
+        Some(changed)
+    }
+
     /// The service whose queue weighs most.
-    pub(crate) fn heaviest(&self) -> Option<ServiceId> {
-        let weight = |id: &ServiceId| self.get(*id).map_or(0, |service| service.queue.weight());
-        self.by_name.values().copied().max_by_key(weight)
+    pub(crate) fn heaviest(&mut self) -> Option<ServiceId> {
+        let table = &self.table;
+        let weight = |id: ServiceId| table.get(id.0)?.as_ref().map(|service| (service.queue.weight(), id));
+        self.heaviest.find(self.by_name.values().filter_map(|id| weight(*id)))
     }
 
     /// All services in the order of their names.

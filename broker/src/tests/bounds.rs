@@ -227,3 +227,60 @@ fn a_full_broker_takes_from_the_heaviest_queue() {
     bench.worker(1, W, "quiet");
     assert_eq!(bench.job(1, W).1, "y".repeat(100));
 }
+
+#[test]
+fn a_client_that_gave_way_and_comes_back_waits_for_its_turn_once() {
+    let mut bench = Bench::with_policy(|policy| policy.queue_max = 3);
+    // The heavy request of 8 gives way to that of 7, its lane goes and it comes back behind.
+    bench.request(8, W, "echo", &"h".repeat(2000));
+    for (peer, body) in [(5, "a"), (6, "b"), (7, "c")] {
+        bench.request(peer, W, "echo", body);
+    }
+    assert_eq!(ends(&mut bench), [RequestEnd::QueueFull]);
+    bench.worker(1, W, "echo");
+    bench.request(8, W, "echo", "d");
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let (address, body) = bench.job(1, W);
+        bench.reply(1, W, &address, Part::Final, "y");
+        order.push(body);
+    }
+    assert_eq!(order, ["a", "b", "c", "d"]);
+    assert_eq!(bench.broker.queued_requests(), 0);
+}
+
+#[test]
+fn places_of_clients_that_gave_way_are_swept() {
+    let mut bench = Bench::with_policy(|policy| policy.queue_max = 2);
+    for round in 0..1000 {
+        // Each is lighter than the heavier of the two that wait, and takes its place.
+        bench.request(1000 + round, W, "echo", &"x".repeat(2000 - usize::try_from(round).unwrap()));
+    }
+    let id = bench.broker.services.find(&name("echo")).unwrap();
+    let queue = &bench.broker.services.get(id).unwrap().queue;
+    assert_eq!(queue.len(), 2);
+    assert!(queue.ring_len() < 64, "{} places", queue.ring_len());
+}
+
+#[test]
+fn a_full_broker_knows_the_heaviest_queue_after_queues_have_grown_and_emptied() {
+    let mut config = Config::default();
+    config.limits.queued_requests_max = 6;
+    let mut bench = Bench::new(config);
+    for (service, count) in [("a", 3), ("b", 2), ("c", 1)] {
+        for _ in 0..count {
+            bench.request(8, W, service, "x");
+        }
+    }
+    // The first asks who is heaviest; the next find it known. Both take from the queue of "a".
+    bench.request(9, W, "new", "y");
+    bench.worker(1, W, "a");
+    bench.request(9, W, "new", "y");
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull]);
+    let queued = |bench: &Bench, service| bench.broker.queued_for(&name(service));
+    assert_eq!(["a", "b", "c", "new"].map(|service| queued(&bench, service)), [1, 2, 1, 2]);
+    bench.request(7, W, "late", "z");
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull]);
+    assert_eq!(["a", "b", "c", "new", "late"].map(|service| queued(&bench, service)).iter().sum::<usize>(), 6);
+    assert_eq!(queued(&bench, "late"), 1);
+}
