@@ -8,7 +8,7 @@
 //! - [`frames`], [`limits`], [`identity`], [`fault`] messages, their bounds, the names of things, and blame
 //! - [`rights`] what a peer may do
 //! - [`mutants`] seeded bugs, off in every product
-//! - [`mdp`], [`mmi`] the Majordomo protocol (RFC 7 and 18) and its management interface (RFC 8)
+//! - [`mdp`], [`mmi`] the Majordomo protocol (RFC 7, RFC 18, and our own 0.3) and its management interface (RFC 8)
 
 pub mod backoff;
 pub mod fault;
