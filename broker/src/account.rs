@@ -4,7 +4,7 @@
 //! stands for itself, and takes its account along when it leaves.
 //!
 //! ```text
-//!   connections_max = 2:   first ─► in     second ─► in     third ─► in, to be told 429 and closed     fourth ─► closed
+//!   connections_max = 2:   first ─► in    second ─► in    third ─► in, to be told 429 and closed    fourth ─► closed
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};

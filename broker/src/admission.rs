@@ -1,7 +1,7 @@
 //! Connections, whoever is behind them: when they come and go, what they may do, and how much of it.
 //!
-//! Rights are looked at when something arrives. What was admitted before a right was withdrawn is treated as what a peer
-//! has left behind (docs/decisions/0008).
+//! Rights are looked at when something arrives. What was admitted before a right was withdrawn is treated as what a
+//! peer has left behind (docs/decisions/0008).
 
 use std::sync::Arc;
 

@@ -172,25 +172,24 @@ impl Broker {
     }
 
     /// Ends a request without an answer from a worker. Clients of 0.1 and 0.2 have no error reply: they are told in a
-    /// frame where silence would be wrong (a refusal, a filter, a limit of the client's own; the management interface,
-    /// which has codes), else as the operator chose.
+    /// frame where silence would be wrong (a refusal, a filter, a right or a limit of the client's own), else as the
+    /// operator chose.
     pub(crate) fn fail(&mut self, client: &Origin, request: &Request, end: RequestEnd) {
         self.counters.failed += 1;
         let told = match end {
             RequestEnd::NoWorker
             | RequestEnd::Disabled
+            | RequestEnd::Forbidden
             | RequestEnd::TooFast
             | RequestEnd::TooManyInFlight
             | RequestEnd::TooManyConnections => true,
-            RequestEnd::Forbidden if request.service.is_management() => true,
             RequestEnd::Abandoned => false,
             RequestEnd::QueueFull
             | RequestEnd::BrokerFull
             | RequestEnd::WaitedTooLong
             | RequestEnd::AttemptsExhausted
             | RequestEnd::StreamBroken
-            | RequestEnd::ReplyTooLarge
-            | RequestEnd::Forbidden => self.config.error_replies == ErrorReplies::StatusFrame,
+            | RequestEnd::ReplyTooLarge => self.config.error_replies == ErrorReplies::StatusFrame,
         };
         if told {
             self.answer(client, request, Part::Final, Frames::from([end.status()]));

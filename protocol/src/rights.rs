@@ -92,12 +92,12 @@ impl Rights {
     }
 
     /// Whether a request for this service may be made: those of the broker itself need rights of their own.
+    #[inline]
     pub fn may_call(&self, service: &ServiceName) -> bool {
-        match service.as_bytes() {
-            b"mmi.filter" => self.admin,
-            _ if service.is_management() => self.mmi,
-            _ => self.call.covers(service),
+        if !service.is_management() {
+            return self.call.covers(service);
         }
+        if service.as_bytes() == b"mmi.filter" { self.admin } else { self.mmi }
     }
 }
 
@@ -143,9 +143,13 @@ impl ServicePatterns {
     }
 
     /// Whether one of the patterns is this service, or begins it.
+    #[inline]
     pub fn covers(&self, service: &ServiceName) -> bool {
-        let name = service.as_bytes();
-        self.all || self.exact.contains(name) || self.prefix_of(name).is_some()
+        self.all || self.covers_some(service.as_bytes())
+    }
+
+    fn covers_some(&self, name: &[u8]) -> bool {
+        self.exact.contains(name) || self.prefix_of(name).is_some()
     }
 
     /// The prefix that begins `name`. It can only be the last one that is not after `name`: whatever lies between a

@@ -1,5 +1,4 @@
-//! Who may come in: public keys and users, each with its rights. A table is made once and never changes; a new one takes
-//! its place.
+//! Who may come in: public keys and users, each with its rights. A table never changes; a new one takes its place.
 
 use std::collections::HashMap;
 use std::fmt;

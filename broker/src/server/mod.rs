@@ -64,8 +64,8 @@ impl Server {
         Self::open(endpoints, config, options, None).await
     }
 
-    /// As [`bind`](Self::bind), for the peers of a table and nobody else. Changes of the table, and of the files that it
-    /// was [opened](AllowTable::open) from, hold at once: for peers that are connected, too.
+    /// As [`bind`](Self::bind), for the peers of a table and nobody else. Changes of the table, and of the files that
+    /// it was [opened](AllowTable::open) from, hold at once: for peers that are connected, too.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).

@@ -88,7 +88,7 @@ impl World {
             let dialect = CLIENTS[usize::try_from(client).unwrap()];
             for reply in bench.replies(1_000_000 + client, dialect) {
                 let body = text(&reply.body);
-                if body.starts_with("429 ") {
+                if body.starts_with("403 ") || body.starts_with("429 ") {
                     // It is counted as failed.
                     continue;
                 }

@@ -3,7 +3,7 @@
 use protocol::rights::{ServicePattern, ServicePatterns};
 
 use super::*;
-use crate::{ErrorReplies, RequestEnd};
+use crate::RequestEnd;
 
 const W: Dialect = Dialect::V01;
 
@@ -15,10 +15,6 @@ fn rights(call: &[&str], offer: &[&str]) -> Rights {
     let (call, offer) = (patterns(call), patterns(offer));
     let credential = Some(Arc::from("key of alice"));
     Rights { name: "alice".into(), credential, call, offer, mmi: false, admin: false, ..Rights::everything() }
-}
-
-fn status_bench() -> Bench {
-    Bench::new(Config { error_replies: ErrorReplies::StatusFrame, ..Config::default() })
 }
 
 /// The request of a peer that is connected already.
@@ -33,7 +29,7 @@ fn ready(bench: &mut Bench, peer: u64, service: &str) {
 
 #[test]
 fn a_service_that_the_client_may_not_call_is_refused_and_counted_and_its_name_is_told() {
-    let mut bench = status_bench();
+    let mut bench = Bench::new(Config::default());
     bench.worker(1, W, "MM");
     bench.connect_with(9, rights(&["echo"], &[]));
     bench.events();
@@ -50,18 +46,8 @@ fn a_service_that_the_client_may_not_call_is_refused_and_counted_and_its_name_is
 }
 
 #[test]
-fn a_dialect_without_error_replies_hears_of_a_refusal_only_if_the_operator_says_so() {
-    let mut bench = Bench::new(Config::default());
-    bench.connect_with(9, rights(&[], &[]));
-    ask(&mut bench, 9, W, "MM", &["x"]);
-    assert_eq!(bench.sent_to(9), Vec::<Frames>::new());
-    assert_eq!(bench.broker.counters().forbidden, 1);
-}
-
-#[test]
 fn a_refusal_is_the_same_whether_the_service_is_there_or_not() {
     let mut bench = Bench::with_policy(|policy| policy.no_worker = crate::NoWorker::Refuse);
-    bench.broker.config.error_replies = ErrorReplies::StatusFrame;
     bench.worker(1, W, "there");
     bench.connect_with(9, rights(&["echo"], &[]));
     for service in ["there", "nowhere"] {
@@ -73,7 +59,7 @@ fn a_refusal_is_the_same_whether_the_service_is_there_or_not() {
 
 #[test]
 fn patterns_let_through_what_they_cover() {
-    let mut bench = status_bench();
+    let mut bench = Bench::new(Config::default());
     bench.worker(1, W, "titanic.request");
     bench.connect_with(9, rights(&["titanic.*"], &[]));
     ask(&mut bench, 9, W, "titanic.request", &["x"]);
@@ -107,7 +93,6 @@ fn the_management_interface_needs_its_right_and_says_nothing_without() {
         (true, false, "mmi.filter", "403 not allowed"),
         (false, true, "mmi.filter", "400 mmi.filter: the operation is enable or disable"),
     ] {
-        // It has codes of its own, so it answers whatever is chosen for dialects without error replies.
         let mut bench = Bench::new(Config::default());
         bench.worker(1, W, "echo");
         bench.connect_with(9, Rights { mmi, admin, ..rights(&["*"], &[]) });
@@ -119,7 +104,7 @@ fn the_management_interface_needs_its_right_and_says_nothing_without() {
 
 #[test]
 fn changed_rights_hold_at_once_and_the_connection_stays() {
-    let mut bench = status_bench();
+    let mut bench = Bench::new(Config::default());
     bench.worker(1, W, "echo");
     bench.connect_with(9, rights(&["echo"], &[]));
     ask(&mut bench, 9, W, "echo", &["a"]);
