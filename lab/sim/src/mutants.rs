@@ -78,8 +78,8 @@ fn choose(only: Option<&str>) -> Result<Vec<Option<Mutant>>, String> {
     Ok([vec![None], mutants].concat())
 }
 
-/// Runs each of `mutants` over the seeds from 0 on, `seeds_max` at most. `progress` hears of each that is done; the rows
-/// come back in the order of `mutants`.
+/// Runs each of `mutants` over the seeds from 0 on, `seeds_max` at most. `progress` hears of each that is done; the
+/// rows come back in the order of `mutants`.
 fn check(mutants: &[Option<Mutant>], seeds_max: u64, threads: usize, mut progress: impl FnMut(&Row)) -> Vec<Row> {
     let left = Mutex::new(mutants.iter().copied().enumerate());
     let (sender, receiver) = mpsc::channel();

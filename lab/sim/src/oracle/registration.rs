@@ -1,5 +1,5 @@
-//! A registered worker shows that it lives, notices a dead broker, promises no slot that is not free, and answers on the
-//! connection that the request came from.
+//! A registered worker shows that it lives, notices a dead broker, promises no slot that is not free, and answers on
+//! the connection that the request came from.
 
 use std::time::Duration;
 

@@ -38,6 +38,8 @@ pub(crate) struct Import {
     /// In `[dev-dependencies]`: only tests, examples and benches see it.
     pub(crate) dev: bool,
     pub(crate) optional: bool,
+    /// What it switches on there.
+    pub(crate) features: Vec<String>,
 }
 
 impl Graph {
@@ -77,6 +79,7 @@ impl From<&cargo_metadata::Dependency> for Import {
             name: dependency.name.clone(),
             dev: dependency.kind == DependencyKind::Development,
             optional: dependency.optional,
+            features: dependency.features.clone(),
         }
     }
 }

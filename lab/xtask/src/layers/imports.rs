@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn import(name: &str) -> Import {
-        Import { name: name.into(), dev: false, optional: false }
+        Import { name: name.into(), dev: false, optional: false, features: Vec::new() }
     }
 
     fn dev(name: &str) -> Import {

@@ -1,10 +1,12 @@
 //! `cargo xtask layers`: holds the crates to the table "Who may import whom".
 //!
-//! [`rules`] is the table, [`graph`] what cargo says, [`imports`] compares the two, [`purity`] reads the sources of
-//! crates that may not touch the outside world. This file only strings them together.
+//! [`rules`] is the table, [`graph`] what cargo says, [`imports`] compares the two, [`mutants`] keeps seeded bugs out
+//! of the product, [`purity`] reads the sources of crates that may not touch the outside world. This file only strings
+//! them together.
 
 mod graph;
 mod imports;
+mod mutants;
 mod purity;
 mod rules;
 
@@ -21,6 +23,7 @@ pub(crate) fn run(metadata: &Metadata) -> anyhow::Result<()> {
     let graph = graph::Graph::load(metadata)?;
     let tree = Tree::load(metadata.workspace_root.as_std_path())?;
     let mut violations = imports::check(&graph);
+    violations.extend(mutants::check(&graph));
     violations.extend(purity::check(&tree));
     conclude("layers", violations)
 }

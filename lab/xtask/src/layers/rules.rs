@@ -56,6 +56,9 @@ pub(crate) const RULES: &[Rule] = &[
 pub(crate) const DRIVER: &str = "runtime";
 pub(crate) const DRIVER_FEATURE: &str = "tokio";
 
+/// The feature with which the machines have seeded bugs in them, for the simulator to find.
+pub(crate) const MUTANTS_FEATURE: &str = "mutants";
+
 /// Packages that read a clock, a socket or a random source: a pure build pulls none of them.
 pub(crate) const IMPURE: &[&str] = &["tokio", "mio", "socket2", "getrandom", "rand", "fastrand", "runtime"];
 
