@@ -14,6 +14,7 @@
 //! - [`oracle`] what must hold; [`coverage`] where the machines have been; [`trace`] the readable story
 //! - [`disk`] disks that tear, lose, rot and fill
 //! - [`sweep`] many seeds over threads; [`shrink`] makes a failing plan smaller
+//! - [`scale`] worlds far larger than those of a sweep, to see what grows how
 //! - [`rng`], [`hash`], [`queue`] chance, the hash of a run, and the order of events
 
 mod cast;
@@ -33,6 +34,7 @@ pub mod plan;
 mod process;
 pub mod queue;
 pub mod rng;
+pub mod scale;
 pub mod shrink;
 pub mod sweep;
 pub mod trace;

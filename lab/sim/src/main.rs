@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program for people: its lines are its result")]
 
+mod curves;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod report;
@@ -37,6 +38,8 @@ enum Command {
     /// Show that the oracles find seeded bugs
     #[cfg(feature = "mutants")]
     Mutants(mutants::Arguments),
+    /// Run large worlds and show what grows how
+    Scale(curves::Scale),
     /// Print the plan of a seed
     Plan {
         /// The seed
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Sweep(arguments) => run_sweep(&arguments),
         Command::Replay(arguments) => replay(&arguments),
+        Command::Scale(arguments) => curves::run(&arguments),
         #[cfg(feature = "mutants")]
         Command::Mutants(arguments) => mutants::run(&arguments, processors()),
         Command::Plan { seed } => {

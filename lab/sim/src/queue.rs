@@ -35,47 +35,59 @@ pub(crate) enum Event {
     Phase,
 }
 
-/// The queue of a world.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    heap: BinaryHeap<Entry>,
+/// The queue of a world, whatever its events are.
+#[derive(Debug)]
+pub(crate) struct Queue<E = Event> {
+    heap: BinaryHeap<Entry<E>>,
     sequence: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<E> {
     /// Time in the upper half, sequence in the lower: one comparison orders both.
     key: u128,
-    event: Event,
+    event: E,
 }
 
-impl Queue {
-    pub(crate) fn push(&mut self, at: Nanos, event: Event) {
+impl<E> Default for Queue<E> {
+    fn default() -> Self {
+        Self { heap: BinaryHeap::new(), sequence: 0 }
+    }
+}
+
+impl<E> Queue<E> {
+    pub(crate) fn push(&mut self, at: Nanos, event: E) {
         self.sequence += 1;
         self.heap.push(Entry { key: u128::from(at) << 64 | u128::from(self.sequence), event });
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(Nanos, Event)> {
+    pub(crate) fn pop(&mut self) -> Option<(Nanos, E)> {
         let Entry { key, event } = self.heap.pop()?;
         Some((u64::try_from(key >> 64).unwrap_or(Nanos::MAX), event))
     }
+
+    /// What happens next, if it is due before `end`.
+    pub(crate) fn pop_before(&mut self, end: Nanos) -> Option<(Nanos, E)> {
+        self.heap.peek().filter(|entry| entry.key < u128::from(end) << 64)?;
+        self.pop()
+    }
 }
 
-impl PartialEq for Entry {
+impl<E> PartialEq for Entry<E> {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key
     }
 }
 
-impl Eq for Entry {}
+impl<E> Eq for Entry<E> {}
 
-impl PartialOrd for Entry {
+impl<E> PartialOrd for Entry<E> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Entry {
+impl<E> Ord for Entry<E> {
     /// The heap gives the greatest first: the earliest is the greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         other.key.cmp(&self.key)

@@ -9,7 +9,8 @@ use crate::process;
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     /// For the simulator itself; `cargo xtask sim --help` lists them. Flags alone are those of its sweep:
-    /// `cargo xtask sim --seeds 10000`; with --mutants first, those of its mutation check
+    /// `cargo xtask sim --seeds 10000`; with --mutants first, those of its mutation check; with --scale
+    /// first, those of its large worlds
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -24,6 +25,8 @@ pub(crate) fn run(metadata: &Metadata, arguments: &Arguments) -> anyhow::Result<
     let mut words = arguments.arguments.iter().map(String::as_str).peekable();
     if words.next_if(|word| ["--mutants", "mutants"].contains(word)).is_some() {
         command.args(["--features", "mutants", "--", "mutants"]);
+    } else if words.next_if_eq(&"--scale").is_some() {
+        command.args(["--", "scale"]);
     } else {
         command.arg("--");
         if words.peek().is_none_or(|word| word.starts_with("--") && *word != "--help") {
