@@ -53,9 +53,9 @@ pub fn measure(waiting: usize, instruments: &mut dyn Instruments) -> Crowd {
     Crowd {
         waiting,
         served_nanos: (0..ROUNDS).map(|_| serve(instruments, waiting)).fold(f64::MAX, f64::min),
-        refused_nanos: best(instruments, &queue, singles.clone(), newcomers(|_| 0)),
-        evicting_nanos: best(instruments, &queue, pairs, newcomers(|_| 0).take(waiting / 2)),
-        broker_full_nanos: best(instruments, &whole, apart, newcomers(|number| number)),
+        refused_nanos: best(instruments, &queue, &singles, &newcomers(|_| 0)),
+        evicting_nanos: best(instruments, &queue, &pairs, &newcomers(|_| 0).take(waiting / 2)),
+        broker_full_nanos: best(instruments, &whole, &apart, &newcomers(|number| number)),
         expired_nanos: (0..ROUNDS).map(|_| expire(instruments, &queue, singles.clone())).fold(f64::MAX, f64::min),
     }
 }
@@ -67,8 +67,8 @@ type Asking = (usize, usize);
 fn best(
     instruments: &mut dyn Instruments,
     config: &Config,
-    waiting: impl Iterator<Item = Asking> + Clone,
-    newcomers: impl Iterator<Item = Asking> + Clone,
+    waiting: &(impl Iterator<Item = Asking> + Clone),
+    newcomers: &(impl Iterator<Item = Asking> + Clone),
 ) -> f64 {
     let mut least = f64::MAX;
     for _ in 0..ROUNDS {

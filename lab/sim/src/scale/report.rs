@@ -122,7 +122,9 @@ impl Report {
         let growths = growths.iter().map(|growth| {
             let Growth { name, axis, exponent, bound, .. } = growth;
             let (word, within) = (fit::word(*exponent), growth.is_within());
-            json!({ "name": name, "axis": axis, "exponent": exponent, "growth": word, "bound": bound, "within": within })
+            json!({
+                "name": name, "axis": axis, "exponent": exponent, "growth": word, "bound": bound, "within": within
+            })
         });
         json!({ "worlds": self.worlds, "crowds": self.crowds, "growths": growths.collect::<Vec<_>>() })
     }
