@@ -1,5 +1,6 @@
 //! Events as log lines, at a bounded rate: what a peer does can cost a line, but never a line a packet.
 
+use protocol::PeerId;
 use tracing::{debug, info, warn};
 
 use crate::event::{Departure, Event};
@@ -39,11 +40,11 @@ impl Report {
                 warn!("request of {client} for {service} failed: {}", end.status());
             }
             Event::RequestDenied { client, name, service, end } => {
-                warn!("request of {client} ({name}) for {service} refused: {}", end.status());
+                warn!("request of {} for {service} refused: {}", who(*client, name), end.status());
             }
-            Event::OfferDenied { peer, name, service } => warn!("{peer} ({name}) may not offer {service}"),
-            Event::TooManyConnections { peer, name } => warn!("{peer} ({name}) is one connection too many"),
-            Event::CutOff { peer, name } => warn!("{peer} ({name}) is cut off: it is not allowed any more"),
+            Event::OfferDenied { peer, name, service } => warn!("{} may not offer {service}", who(*peer, name)),
+            Event::TooManyConnections { peer, name } => warn!("{} is one connection too many", who(*peer, name)),
+            Event::CutOff { peer, name } => warn!("{} is cut off: it is not allowed any more", who(*peer, name)),
             Event::Fault { peer, fault } => debug!("{peer}: {fault}"),
         }
     }
@@ -54,6 +55,11 @@ impl Report {
             warn!("{count} more events were not logged");
         }
     }
+}
+
+/// A connection, and what the operator calls its peer if anybody has asked.
+fn who(peer: PeerId, name: &str) -> String {
+    if name.is_empty() { peer.to_string() } else { format!("{peer} ({name})") }
 }
 
 const LINES_PER_SECOND_MAX: u32 = 50;
