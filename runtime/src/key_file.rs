@@ -155,8 +155,8 @@ mod tests {
         for (content, end) in [
             (String::new(), "line 1: no key (allowed: one line of 40 characters of Z85)".to_owned()),
             ("# only\n# words\n".to_owned(), "line 2: no key (allowed: one line of 40 characters of Z85)".to_owned()),
-            (format!("# a\n\n{}\n", &good[1..]), "line 3: a key has 40 characters of Z85, not 39".to_owned()),
-            (format!("{}\"\n", &good[1..]), "line 1: not Z85 at character 39".to_owned()),
+            (format!("# a\n\n{}\n", &good[..39]), "line 3: a key has 40 characters of Z85, not 39".to_owned()),
+            (format!("{}\"\n", &good[..39]), "line 1: not Z85 at character 39".to_owned()),
             (format!("{good}\n{good}\n"), "line 2: a second key (allowed: one)".to_owned()),
         ] {
             std::fs::write(&path, &content).unwrap();
