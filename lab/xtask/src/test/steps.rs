@@ -94,7 +94,7 @@ fn compose(run: &Context<'_>) -> anyhow::Result<()> {
 }
 
 fn fuzz(run: &Context<'_>) -> anyhow::Result<()> {
-    let time = Duration::from_secs(30);
+    let time = Duration::from_secs(60);
     fuzz::run(run.metadata, &fuzz::Arguments { time, replay: None, targets: Vec::new() })
 }
 
