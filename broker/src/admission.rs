@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use protocol::mdp::Dialect;
+use protocol::mdp::v03::Status;
 use protocol::mutants::{self, Mutant};
 use protocol::{Instant, PeerId, Rights, ServiceName};
 
@@ -14,6 +14,7 @@ use crate::account::{Entry, Holder, InFlight};
 use crate::broker::{Broker, Output};
 use crate::event::{Departure, Event, RequestEnd};
 use crate::job::Origin;
+use crate::speech::{Speech, farewell};
 
 /// A connection, whoever is behind it.
 #[derive(Debug)]
@@ -86,11 +87,12 @@ impl Broker {
         }
         connection.holder = holder;
         connection.rights = rights;
-        let service = self.roster.get(peer).and_then(|worker| self.services.get(worker.service));
-        let Some(service) = service.map(|service| service.name.clone()) else { return };
-        if !self.may_offer(peer, &service) {
+        let services = self.roster.get(peer).map(|worker| worker.services.clone()).unwrap_or_default();
+        let names = services.iter().filter_map(|id| self.services.get(*id)).map(|service| service.name.clone());
+        let withdrawn = names.collect::<Vec<_>>().into_iter().find(|service| !self.may_offer(peer, service));
+        if let Some(service) = withdrawn {
             self.deny_offer(peer, &service);
-            self.expel(now, peer, Departure::Expelled);
+            self.expel(now, peer, Departure::Expelled, farewell(Status::FORBIDDEN, NOT_OFFERED));
         }
     }
 
@@ -99,7 +101,7 @@ impl Broker {
         let name = Arc::clone(&connection.rights.name);
         self.counters.cut_off += 1;
         self.tell(Event::CutOff { peer, name });
-        self.expel(now, peer, Departure::Expelled);
+        self.expel(now, peer, Departure::Expelled, farewell(Status::FORBIDDEN, "not allowed here any more"));
         self.on_disconnected(now, peer);
         self.output(Output::Close { peer });
     }
@@ -128,16 +130,16 @@ impl Broker {
     }
 
     /// Whether the peer may be a worker of a service; tells it and the operator when not.
-    pub(crate) fn permit_offer(&mut self, peer: PeerId, dialect: Dialect, service: &ServiceName) -> bool {
+    pub(crate) fn permit_offer(&mut self, peer: PeerId, speech: Speech, service: &ServiceName) -> bool {
         let Some(connection) = self.peers.get(&peer) else { return false };
         if connection.holder.as_ref().is_some_and(|holder| self.accounts.is_surplus(holder, peer)) {
-            self.send_disconnect(peer, dialect);
+            self.send_disconnect(peer, speech, farewell(Status::TOO_MANY, "too many connections"));
             self.output(Output::Close { peer });
             return false;
         }
         if !self.may_offer(peer, service) {
             self.deny_offer(peer, service);
-            self.send_disconnect(peer, dialect);
+            self.send_disconnect(peer, speech, farewell(Status::FORBIDDEN, NOT_OFFERED));
             return false;
         }
         true
@@ -165,3 +167,5 @@ fn holder(peer: PeerId, rights: &Rights) -> Holder {
         None => Holder::Connection(peer),
     }
 }
+
+const NOT_OFFERED: &str = "this peer may not offer that service";

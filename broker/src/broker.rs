@@ -1,13 +1,14 @@
 //! The broker machine: which connection said what, and what follows.
 //!
 //! This file holds the state and sends each input to its arm; the arms live in `admission` (connections and
-//! their rights), `client_side` (requests), `worker_side` (registration, replies, heartbeats), `dispatch` (queues and
-//! matching) and `management` (MMI).
+//! their rights), `client_side` (requests), `answers` (what clients are told), `worker_side` (registration, replies,
+//! heartbeats), `native` (what only 0.3 can say), `dispatch` (queues and matching) and `management` (MMI).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use protocol::mdp::v03::{self, Status};
 use protocol::mdp::{self, FromPeer, worker::FromWorker};
 use protocol::mutants::{self, Mutant};
 use protocol::timers::Timers;
@@ -21,6 +22,7 @@ use crate::event::{Counters, Departure, Event};
 use crate::job::{Course, Origin};
 use crate::roster::Roster;
 use crate::service::{ServiceId, Services};
+use crate::speech::farewell;
 
 /// What may happen to a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,10 +172,13 @@ impl Broker {
     }
 
     fn on_message(&mut self, now: Instant, peer: PeerId, frames: Frames) {
+        if v03::is_spoken_in(&frames) {
+            return self.on_native(now, peer, frames);
+        }
         match mdp::decode(frames) {
-            Ok(FromPeer::Client(request)) => self.on_request(now, peer, request),
+            Ok(FromPeer::Client(request)) => self.on_request(now, peer, request.into()),
             Ok(FromPeer::Worker(dialect, command)) => match command {
-                FromWorker::Ready { service, credit } => self.on_ready(now, peer, dialect, &service, credit),
+                FromWorker::Ready { service, .. } => self.on_ready(now, peer, dialect, service),
                 FromWorker::Reply { address, part, body } => self.on_reply(now, peer, dialect, &address, part, body),
                 FromWorker::Heartbeat => self.on_heartbeat(now, peer, dialect),
                 FromWorker::Disconnect if mutants::on(Mutant::IgnoreDisconnect) => {}
@@ -198,7 +203,7 @@ impl Broker {
 
     fn on_shutdown(&mut self, now: Instant) {
         for peer in self.roster.peers() {
-            self.expel(now, peer, Departure::Shutdown);
+            self.expel(now, peer, Departure::Shutdown, farewell(Status::DRAINING, "the broker ends"));
         }
         self.output(Output::Finished);
     }

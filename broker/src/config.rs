@@ -78,6 +78,11 @@ impl Config {
         self.services.get(service).unwrap_or(&self.policy)
     }
 
+    /// How often a worker is spoken to: as chosen, but not less often than 0.3 can say.
+    pub(crate) fn beat(&self) -> Duration {
+        self.heartbeat.min(limits::HEARTBEAT_INTERVAL_MAX)
+    }
+
     /// Silence that makes a heart-beating worker dead.
     pub fn expiry(&self) -> Duration {
         self.heartbeat.saturating_mul(self.liveness)

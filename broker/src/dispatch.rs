@@ -1,11 +1,10 @@
 //! Queues and matching: which request goes to which worker, and what becomes of those that cannot.
 //!
-//! Workers take turns, the least recently used first. A request whose worker left goes back to the front, so that it
-//! loses no time, up to its service's limit of attempts.
+//! The worker with the least in flight for its credit is next; among equals the least recently used. A request whose
+//! worker left goes back to the front, so that it loses no time, up to its service's limit of attempts.
 
 use std::time::Duration;
 
-use protocol::mdp::worker::ToWorker;
 use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerId};
 
@@ -18,19 +17,24 @@ use crate::service::ServiceId;
 impl Broker {
     /// Gives queued requests to waiting workers until one of the two runs out.
     pub(crate) fn dispatch(&mut self, now: Instant, id: ServiceId) {
-        loop {
-            let roster = &self.roster;
-            let Some(service) = self.services.get_mut(id) else { return };
-            if service.queue.is_empty() || service.waiting() == 0 {
-                break;
-            }
-            let Some(peer) = service.next_waiting(|peer, turn| roster.holds(peer, turn)) else { break };
-            match self.next_request(now, id) {
-                Some(job) => self.assign(now, peer, job),
-                None => self.return_to_line(id, peer),
-            }
+        while let Some(service) = self.services.get(id).filter(|service| !service.queue.is_empty()) {
+            let Some(peer) = service.next_waiting().filter(|peer| self.roster.get(*peer).is_some()) else { break };
+            // A worker that was called in vain keeps its place.
+            let Some(job) = self.next_request(now, id) else { break };
+            self.assign(now, peer, job);
         }
         self.services.forget_if_unneeded(id);
+    }
+
+    /// Gives a worker what it can take now; its services take turns, so that none of them starves behind another.
+    pub(crate) fn serve(&mut self, now: Instant, peer: PeerId) {
+        let Some(worker) = self.roster.get_mut(peer) else { return };
+        let turns = worker.services.len().min(1);
+        worker.services.rotate_left(turns);
+        for index in 0..worker.services.len() {
+            let Some(id) = self.roster.get(peer).and_then(|worker| worker.services.get(index).copied()) else { return };
+            self.dispatch(now, id);
+        }
     }
 
     /// The next request that is worth a worker's time.
@@ -38,9 +42,9 @@ impl Broker {
         loop {
             let job = self.pop_front(id)?;
             if job.expires <= now && !mutants::on(Mutant::RunExpired) {
-                self.fail(&job.client, &job.request, RequestEnd::WaitedTooLong);
+                self.fail_job(&job, RequestEnd::WaitedTooLong);
             } else if self.reachable(&job.client).is_none() && !self.runs_abandoned(&job) {
-                self.fail(&job.client, &job.request, RequestEnd::Abandoned);
+                self.fail_job(&job, RequestEnd::Abandoned);
             } else {
                 return Some(job);
             }
@@ -55,41 +59,32 @@ impl Broker {
         self.jobs += 1;
         job.id = JobId(self.jobs);
         job.attempts += u32::from(!mutants::on(Mutant::ForgetAttempts));
-        let command = ToWorker::Request { address: job.id.to_address(), body: job.request.body.clone() };
-        let worker = self.roster.get_mut(peer).expect("the line was asked whether this worker holds its place");
-        worker.turn = None;
+        let worker = self.roster.get_mut(peer).expect("dispatch has asked whether this worker is there");
+        let frames = worker.speech.request(now, &job);
         worker.take_on(now, job);
-        let frames = command.encode(worker.dialect);
-        let has_credit = worker.has_credit();
         self.counters.dispatched += 1;
         self.send(peer, frames);
-        if has_credit {
-            self.join_line(peer);
-        }
+        self.join_lines(peer);
         self.arm_worker(peer);
     }
 
-    /// Puts a worker that can take another request at the end of its line, unless it stands there already.
-    pub(crate) fn join_line(&mut self, peer: PeerId) {
+    /// Gives a worker that can take another request its place in the lines of its services, anew after each change of
+    /// what it has in flight.
+    pub(crate) fn join_lines(&mut self, peer: PeerId) {
         let Some(worker) = self.roster.get_mut(peer) else { return };
-        if worker.turn.is_none() && worker.has_credit() {
-            worker.turn = self.services.join_line(worker.service, peer);
+        if let Some(place) = worker.place.take() {
+            self.services.leave_lines(&worker.services, place);
+        }
+        if worker.has_credit() {
+            worker.place = Some(self.services.join_lines(&worker.services, peer, worker.load()));
         }
     }
 
-    /// A worker was called and there was nothing to do after all: it keeps its place.
-    fn return_to_line(&mut self, id: ServiceId, peer: PeerId) {
-        let turn = self.roster.get(peer).and_then(|worker| worker.turn);
-        if let (Some(turn), Some(service)) = (turn, self.services.get_mut(id)) {
-            service.return_to_line(turn, peer);
-        }
-    }
-
-    /// Takes a request back from a worker that left.
-    pub(crate) fn take_back(&mut self, id: ServiceId, mut job: Job) {
+    /// Takes a request back from a worker that left: into which queue, unless it has ended.
+    pub(crate) fn take_back(&mut self, mut job: Job) -> Option<ServiceId> {
         let end = match job.reply {
-            ReplyState::Over => return,
-            _ if mutants::on(Mutant::ForgetRequeue) => return,
+            ReplyState::Over => return None,
+            _ if mutants::on(Mutant::ForgetRequeue) => return None,
             ReplyState::Streaming(_) if mutants::on(Mutant::RestartStream) => None,
             ReplyState::Streaming(_) => Some(RequestEnd::StreamBroken),
             ReplyState::Untouched | ReplyState::Gathering(_) => {
@@ -98,10 +93,17 @@ impl Broker {
                 (job.attempts >= attempts_max).then_some(RequestEnd::AttemptsExhausted)
             }
         };
-        let end = end.or_else(|| (!self.has_room_again(id, &job)).then_some(RequestEnd::BrokerFull));
         if let Some(end) = end {
-            return self.fail(&job.client, &job.request, end);
+            self.fail_job(&job, end);
+            return None;
         }
+        // A worker that gives a service up may be the last to know it.
+        let id = self.services.find_or_add(&job.request.service, self.config.limits.services_max);
+        let Some(id) = id.filter(|id| self.has_room_again(*id, &job)) else {
+            self.fail_job(&job, RequestEnd::BrokerFull);
+            return id;
+        };
+        job.parts = 0;
         if let (ReplyState::Gathering(parts), false) = (&mut job.reply, mutants::on(Mutant::KeepAbortedParts)) {
             *parts = Frames::new();
         }
@@ -109,6 +111,7 @@ impl Broker {
         let service = job.request.service.detached();
         self.tell(Event::Requeued { job: job.id, service, attempts: job.attempts });
         self.push_front(id, job);
+        Some(id)
     }
 
     /// Whether a request that comes back can wait: the limits over all services hold for it, too, or workers that come
@@ -141,7 +144,7 @@ impl Broker {
         let next = next.map(|next| next.max(now + EXPIRY_PAUSE));
         for job in expired {
             self.unqueue(&job);
-            self.fail(&job.client, &job.request, RequestEnd::WaitedTooLong);
+            self.fail_job(&job, RequestEnd::WaitedTooLong);
         }
         if let Some(next) = next {
             self.arm_queue(id, next);
@@ -187,7 +190,7 @@ impl Broker {
         let evicted = self.services.change_queue(id, |queue| queue.evict_heavier_than(weight));
         let Some(job) = evicted.flatten() else { return false };
         self.unqueue(&job);
-        self.fail(&job.client, &job.request, end);
+        self.fail_job(&job, end);
         true
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use protocol::mdp::v03::Status;
 use protocol::{PeerFault, PeerId, ServiceName};
 
 use crate::job::JobId;
@@ -169,7 +170,7 @@ pub struct Counters {
 }
 
 impl RequestEnd {
-    /// The status of an error reply: three digits and a reason.
+    /// The error reply of 0.1 and 0.2 in one frame: three digits and a reason.
     pub const fn status(self) -> &'static str {
         match self {
             Self::QueueFull => "429 queue of the service is full",
@@ -186,6 +187,25 @@ impl RequestEnd {
             Self::TooManyInFlight => "429 too many requests in flight",
             Self::TooManyConnections => "429 too many connections",
         }
+    }
+
+    /// The status that a client of 0.3 is told: there 503 is for draining, and what is full is 429.
+    pub const fn native_status(self) -> Status {
+        match self {
+            Self::QueueFull | Self::BrokerFull | Self::TooFast | Self::TooManyInFlight | Self::TooManyConnections => {
+                Status::TOO_MANY
+            }
+            Self::NoWorker => Status::NO_SERVICE,
+            Self::WaitedTooLong => Status::DEADLINE,
+            Self::AttemptsExhausted | Self::StreamBroken | Self::ReplyTooLarge => Status::ATTEMPTS_EXHAUSTED,
+            Self::Disabled | Self::Forbidden => Status::FORBIDDEN,
+            Self::Abandoned => Status::CANCELLED,
+        }
+    }
+
+    /// Why, in words.
+    pub fn reason(self) -> &'static str {
+        self.status().split_once(' ').map_or("", |(_, reason)| reason)
     }
 
     /// Whether the request was refused for what its client may do, before anything else was looked at.

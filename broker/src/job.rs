@@ -1,10 +1,10 @@
 //! A request on its way through the broker: waiting in a queue, or with a worker.
 
 use bytes::Bytes;
-use protocol::mdp::Request;
 use protocol::{Frames, Instant, PeerId};
 
 use crate::account::InFlight;
+use crate::request::Request;
 
 /// One attempt at one request. The worker sees it as the client address and returns it with each reply, so that an
 /// answer can never reach a request that it was not given for. Numbers are never used twice.
@@ -19,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) client: Origin,
     pub(crate) request: Request,
     pub(crate) reply: ReplyState,
+    /// How many parts of the answer its present worker has sent.
+    pub(crate) parts: u32,
     /// When it is given up if no worker has taken it.
     pub(crate) expires: Instant,
     /// How many workers have been given it.

@@ -12,12 +12,14 @@
 //! - `Server` (feature `tokio`) the machine on real sockets
 //! - `access` (feature `tokio`) who may come in, and with which rights
 //!
-//! It speaks MDP 0.1 and 0.2 in all their forms on one socket and answers each peer in its own (RFC 7, 8, 18).
+//! It speaks MDP 0.1, 0.2 in all its forms, and 0.3 on one socket, and answers each peer in its own (RFC 7, 8, 18;
+//! docs/rfc/MDP-0.3.md).
 
 #[cfg(feature = "tokio")]
 pub mod access;
 mod account;
 mod admission;
+mod answers;
 mod broker;
 mod client_side;
 mod config;
@@ -28,11 +30,14 @@ mod job;
 #[cfg(feature = "tokio")]
 mod lines;
 mod management;
+mod native;
 mod queue;
+mod request;
 mod roster;
 #[cfg(feature = "tokio")]
 mod server;
 mod service;
+mod speech;
 mod worker_side;
 
 pub use broker::{Broker, Input, Output};

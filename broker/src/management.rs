@@ -1,16 +1,15 @@
 //! Answers to `mmi.` (RFC 8): the broker is its own worker.
 
-use protocol::mdp::Request;
-use protocol::mdp::client::Part;
 use protocol::mmi::{Query, code};
 use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerId, ServiceName, limits};
 use serde_json::json;
 
 use crate::broker::Broker;
+use crate::request::{Answer, Request};
 
 impl Broker {
-    pub(crate) fn on_management_request(&mut self, now: Instant, peer: PeerId, request: Request) {
+    pub(crate) fn on_management_request(&mut self, now: Instant, peer: PeerId, request: &Request) {
         let body = match Query::parse(&request.service, &request.body) {
             Query::Service(name) => Frames::from([self.service_code(&name)]),
             Query::Filter { enable: true, service, command } => Frames::from([self.enable(now, &service, &command)]),
@@ -19,7 +18,7 @@ impl Broker {
             Query::Malformed(reason) => Frames::from([[code::BAD_REQUEST, b" ", reason.as_bytes()].concat()]),
             Query::Unknown => Frames::from([code::NOT_IMPLEMENTED]),
         };
-        self.reply_to(peer, request.dialect, request.envelope, &request.service, Part::Final, body);
+        self.answer_to(peer, request, Answer::whole(body));
     }
 
     fn service_code(&self, name: &ServiceName) -> &'static [u8] {

@@ -39,6 +39,8 @@ struct Lane {
     jobs: VecDeque<Job>,
     weight: usize,
     turn: Turn,
+    /// Whether a request may expire before one that stands in front of it: clients set deadlines as they like.
+    mixed: bool,
 }
 
 /// A client's place in the ring; never given twice.
@@ -84,6 +86,7 @@ impl Queue {
         let before = lane.weight;
         lane.weight += weight(&job);
         self.heaviest.moved(client, before, lane.weight);
+        lane.mixed |= lane.jobs.back().is_some_and(|last| last.expires > job.expires);
         lane.jobs.push_back(job);
     }
 
@@ -130,22 +133,18 @@ impl Queue {
         Some(job)
     }
 
-    /// Takes the requests that have waited until `now`, oldest first in each lane. Within a lane requests expire in
-    /// their order: all of one service wait equally long.
+    /// Takes the requests that have waited until `now`, oldest first in each lane.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<Job> {
-        let mut expired = Vec::new();
-        while self.returned.front().is_some_and(|job| job.expires <= now) {
-            expired.extend(self.returned.pop_front());
-        }
+        let mut expired = take_late(&mut self.returned, now, true);
         for (turn, client) in self.ring.clone() {
-            if !self.holds(client, turn) {
-                continue;
-            }
-            let is_due = |lane: &Lane| lane.jobs.front().is_some_and(|job| job.expires <= now);
-            while self.lanes.get(&client).is_some_and(is_due) {
-                expired.extend(self.take(client, VecDeque::pop_front));
-            }
-            if !self.lanes.contains_key(&client) {
+            let Some(lane) = self.lanes.get_mut(&client).filter(|lane| lane.turn == turn) else { continue };
+            let late = take_late(&mut lane.jobs, now, lane.mixed);
+            let before = lane.weight;
+            lane.weight -= late.iter().map(weight).sum::<usize>();
+            self.heaviest.moved(client, before, lane.weight);
+            expired.extend(late);
+            if lane.jobs.is_empty() {
+                self.lanes.remove(&client);
                 self.leave_ring();
             }
         }
@@ -157,8 +156,10 @@ impl Queue {
 
     /// When the next request expires, looked for in every lane.
     pub(crate) fn first_expiry(&self) -> Option<Instant> {
-        let lanes = self.lanes.values().filter_map(|lane| lane.jobs.front());
-        self.returned.front().into_iter().chain(lanes).map(|job| job.expires).min()
+        let first =
+            |lane: &Lane| lane.jobs.iter().take(if lane.mixed { usize::MAX } else { 1 }).map(|job| job.expires).min();
+        let lanes = self.lanes.values().filter_map(first);
+        self.returned.iter().map(|job| job.expires).chain(lanes).min()
     }
 
     /// Takes a request from one end of a lane, and the lane away if it was the last.
@@ -204,6 +205,17 @@ impl Queue {
         self.len -= 1;
         self.weight -= weight(job);
     }
+}
+
+/// Takes what has expired by `now`. Where nothing is mixed it stands in front.
+fn take_late(jobs: &mut VecDeque<Job>, now: Instant, mixed: bool) -> Vec<Job> {
+    if mixed {
+        let (late, others): (Vec<_>, Vec<_>) = jobs.drain(..).partition(|job| job.expires <= now);
+        *jobs = others.into();
+        return late;
+    }
+    let count = jobs.iter().take_while(|job| job.expires <= now).count();
+    jobs.drain(..count).collect()
 }
 
 /// What a waiting request costs: its body, and what it takes to remember it.

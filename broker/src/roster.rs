@@ -6,31 +6,37 @@
 //!                         ▲                     │
 //!                         └── credit is left ◄──┘       any ──► left: its jobs go back to their queue
 //! ```
+//!
+//! A worker of 0.3 may offer several services; its credit is counted over all of them.
 
 use std::time::Duration;
 
 use protocol::mdp::Dialect;
 use protocol::mutants::{self, Mutant};
 use protocol::timers::Alarm;
-use protocol::{Instant, PeerId};
+use protocol::{Instant, PeerId, limits};
 use rustc_hash::FxHashMap;
 
 use crate::job::{Job, JobId};
-use crate::service::{ServiceId, Turn};
+use crate::service::{Place, ServiceId};
+use crate::speech::Speech;
 
 /// A registered worker. Its jobs live here and nowhere else, so that they cannot be forgotten when it leaves.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) dialect: Dialect,
-    pub(crate) service: ServiceId,
+    pub(crate) speech: Speech,
+    /// One in 0.1 and 0.2; the first is the last to be looked at when it is free again.
+    pub(crate) services: Vec<ServiceId>,
     /// How many requests it takes at once; 1 in 0.1 and 0.2.
     pub(crate) credit: usize,
-    pub(crate) jobs: Vec<Job>,
-    /// Its place in the service's line, while it has credit left.
-    pub(crate) turn: Option<Turn>,
+    pub(crate) jobs: FxHashMap<JobId, Job>,
+    /// Its place in the lines of its services, while it has credit left.
+    pub(crate) place: Option<Place>,
     pub(crate) heard: Instant,
     pub(crate) spoken_to: Instant,
     pub(crate) alarm: Alarm,
+    /// When what it still has goes to others: it has said that it leaves.
+    pub(crate) leaves_by: Option<Instant>,
     liveness: Liveness,
 }
 
@@ -42,6 +48,8 @@ enum Liveness {
     Unknown { beats: u8 },
     /// It heartbeats while it works: two beats over one request cannot both have crossed that request on the wire.
     BeatsWhileBusy,
+    /// It has said how often it heartbeats, at work or not (0.3).
+    Announced(Duration),
 }
 
 /// All registered workers, by their connection.
@@ -51,23 +59,46 @@ pub(crate) struct Roster {
 }
 
 impl Worker {
-    pub(crate) fn new(now: Instant, dialect: Dialect, service: ServiceId, credit: u32) -> Self {
+    /// A worker of 0.1 or 0.2.
+    pub(crate) fn old(now: Instant, dialect: Dialect, service: ServiceId) -> Self {
+        Self::new(now, Speech::Old(dialect), vec![service], 1, Liveness::Unknown { beats: 0 })
+    }
+
+    /// A worker of 0.3, which heartbeats each `interval`.
+    pub(crate) fn native(now: Instant, services: Vec<ServiceId>, credit: usize, interval: Duration) -> Self {
+        Self::new(now, Speech::Native, services, credit, Liveness::Announced(interval))
+    }
+
+    fn new(now: Instant, speech: Speech, services: Vec<ServiceId>, credit: usize, liveness: Liveness) -> Self {
         Self {
-            dialect,
-            service,
-            credit: usize::try_from(credit).unwrap_or(usize::MAX).max(1),
-            jobs: Vec::new(),
-            turn: None,
+            speech,
+            services,
+            credit,
+            jobs: FxHashMap::default(),
+            place: None,
             heard: now,
             spoken_to: now,
             alarm: Alarm::default(),
-            liveness: Liveness::Unknown { beats: 0 },
+            leaves_by: None,
+            liveness,
         }
+    }
+
+    /// What it has in flight for its credit, so that workers of different credit can be compared; 0 when it is idle,
+    /// and only then.
+    pub(crate) fn load(&self) -> u32 {
+        let load = self.jobs.len().saturating_mul(LOAD_SCALE) / self.credit.max(1);
+        u32::try_from(load).unwrap_or(u32::MAX)
     }
 
     /// Whether it can be given another request.
     pub(crate) fn has_credit(&self) -> bool {
         self.jobs.len() < self.credit || mutants::on(Mutant::IgnoreCredit)
+    }
+
+    /// A heartbeat came, with the promise of another within `interval`.
+    pub(crate) fn announce(&mut self, interval: Duration) {
+        self.liveness = Liveness::Announced(interval);
     }
 
     /// A heartbeat came.
@@ -87,12 +118,7 @@ impl Worker {
             self.heard = now;
         }
         self.spoken_to = now;
-        self.jobs.push(job);
-    }
-
-    pub(crate) fn take_job(&mut self, id: JobId) -> Option<Job> {
-        let position = self.jobs.iter().position(|job| job.id == id)?;
-        Some(self.jobs.swap_remove(position))
+        self.jobs.insert(job.id, job);
     }
 
     /// When silence makes it dead. A worker that is not known to heartbeat while it works has as long as its service's
@@ -100,6 +126,7 @@ impl Worker {
     pub(crate) fn expires(&self, expiry: Duration, busy_timeout: Duration) -> Instant {
         let patience = match self.liveness {
             _ if mutants::on(Mutant::KeepExpiredWorker) => Duration::MAX,
+            Liveness::Announced(interval) => interval.saturating_mul(limits::HEARTBEAT_LIVENESS),
             Liveness::Unknown { .. } if !self.jobs.is_empty() => busy_timeout,
             Liveness::Unknown { .. } | Liveness::BeatsWhileBusy => expiry,
         };
@@ -124,11 +151,6 @@ impl Roster {
         self.workers.remove(&peer)
     }
 
-    /// Whether a worker stands at that place of its line.
-    pub(crate) fn holds(&self, peer: PeerId, turn: Turn) -> bool {
-        self.get(peer).is_some_and(|worker| worker.turn == Some(turn))
-    }
-
     /// All workers' connections, in the order of their numbers.
     pub(crate) fn peers(&self) -> Vec<PeerId> {
         let mut peers: Vec<_> = self.workers.keys().copied().collect();
@@ -140,3 +162,6 @@ impl Roster {
         self.workers.len()
     }
 }
+
+/// One request more or less is seen up to the largest credit.
+const LOAD_SCALE: usize = protocol::limits::CREDIT_MAX as usize;

@@ -1,10 +1,10 @@
 //! The services: for each a queue of requests and the workers that wait for one.
 //!
-//! A service exists while it has workers, queued requests or disabled commands. Waiting workers stand in a line, the
-//! least recently used first; one that leaves is not searched for, its place goes stale and is skipped, and the line is
-//! swept when half of it is stale.
+//! A service exists while it has workers, queued requests or disabled commands. Workers that can take a request stand
+//! in a line: the one with the least in flight for its credit first, among equals the least recently used. A worker of
+//! several services stands at the same place in the line of each.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use protocol::mutants::{self, Mutant};
@@ -18,9 +18,13 @@ use crate::queue::Queue;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ServiceId(usize);
 
-/// A worker's place in the line; never given twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn(u64);
+/// A worker's place in a line; never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// What it has in flight for its credit.
+    load: u32,
+    turn: u64,
+}
 
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -33,8 +37,7 @@ pub(crate) struct Service {
     pub(crate) disabled: BTreeSet<Bytes>,
     /// Rings when a queued request may have waited too long.
     pub(crate) alarm: Alarm,
-    line: VecDeque<(Turn, PeerId)>,
-    stale: usize,
+    line: BTreeMap<Place, PeerId>,
 }
 
 /// All services, by name and by place.
@@ -55,48 +58,23 @@ impl Service {
             workers: 0,
             disabled: BTreeSet::new(),
             alarm: Alarm::default(),
-            line: VecDeque::new(),
-            stale: 0,
+            line: BTreeMap::new(),
         }
     }
 
-    /// How many workers wait for a request.
+    /// How many workers can take a request.
     pub(crate) fn waiting(&self) -> usize {
-        self.line.len() - self.stale
-    }
-
-    /// The worker that has waited longest; `holds` tells whether a worker still stands where the line says.
-    pub(crate) fn next_waiting(&mut self, holds: impl Fn(PeerId, Turn) -> bool) -> Option<PeerId> {
-        if mutants::on(Mutant::MostRecentlyUsedFirst) {
-            self.line.make_contiguous().reverse();
-        }
-        while let Some((turn, peer)) = self.line.pop_front() {
-            if holds(peer, turn) {
-                return Some(peer);
-            }
-            self.stale = self.stale.saturating_sub(1);
-        }
-        None
-    }
-
-    /// The worker that was next is next again.
-    pub(crate) fn return_to_line(&mut self, turn: Turn, peer: PeerId) {
-        self.line.push_front((turn, peer));
-    }
-
-    /// A worker that stood in the line has left; sweeps when most of the line is stale.
-    pub(crate) fn leave_line(&mut self, holds: impl Fn(PeerId, Turn) -> bool) {
-        self.stale += 1;
-        if self.stale > 16 && self.stale * 2 > self.line.len() {
-            self.line.retain(|(turn, peer)| holds(*peer, *turn));
-            self.stale = 0;
-        }
-    }
-
-    /// How long the line is, stale places included.
-    #[cfg(test)]
-    pub(crate) fn line_len(&self) -> usize {
         self.line.len()
+    }
+
+    /// The worker whose turn it is.
+    pub(crate) fn next_waiting(&self) -> Option<PeerId> {
+        let next = if mutants::on(Mutant::MostRecentlyUsedFirst) {
+            self.line.values().next_back()
+        } else {
+            self.line.values().next()
+        };
+        next.copied()
     }
 
     fn is_needed(&self) -> bool {
@@ -139,12 +117,25 @@ impl Services {
         Some(id)
     }
 
-    /// Puts a worker at the end of its service's line.
-    pub(crate) fn join_line(&mut self, id: ServiceId, peer: PeerId) -> Option<Turn> {
+    /// Puts a worker into the lines of its services, behind all others with that load.
+    pub(crate) fn join_lines(&mut self, ids: &[ServiceId], peer: PeerId, load: u32) -> Place {
         self.turns += 1;
-        let turn = Turn(self.turns);
-        self.get_mut(id)?.line.push_back((turn, peer));
-        Some(turn)
+        let place = Place { load, turn: self.turns };
+        for id in ids {
+            if let Some(service) = self.get_mut(*id) {
+                service.line.insert(place, peer);
+            }
+        }
+        place
+    }
+
+    /// Takes a worker out of the lines of its services.
+    pub(crate) fn leave_lines(&mut self, ids: &[ServiceId], place: Place) {
+        for id in ids {
+            if let Some(service) = self.get_mut(*id) {
+                service.line.remove(&place);
+            }
+        }
     }
 
     /// Forgets the service if nothing keeps it.

@@ -1,106 +1,180 @@
-//! What workers say and what follows (RFC 7 and 18, worker side and Heartbeating).
+//! What workers say and what follows (RFC 7 and 18, worker side and Heartbeating; MDP-0.3, 7.5, 7.6 and 8).
 
-use bytes::Bytes;
 use protocol::mdp::Dialect;
 use protocol::mdp::client::Part;
-use protocol::mdp::worker::ToWorker;
+use protocol::mdp::v03::worker::Farewell;
+use protocol::mdp::v03::{Options, Status};
 use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerFault, PeerId, ServiceName};
 
 use crate::broker::{Alarmed, Broker};
 use crate::event::{Departure, Event};
-use crate::job::JobId;
+use crate::job::{Job, JobId, ReplyState};
 use crate::roster::Worker;
+use crate::service::ServiceId;
+use crate::speech::{Speech, farewell};
+
+/// What a worker says of a request that it has.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// A part of the answer; more follow.
+    Partial(Frames),
+    /// The end of it.
+    Final { status: Status, options: Options, body: Frames },
+}
 
 impl Broker {
-    /// READY: valid once a connection, for a name that is not the broker's own and that the peer may offer.
-    pub(crate) fn on_ready(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        dialect: Dialect,
-        service: &ServiceName,
-        credit: u32,
-    ) {
+    /// READY of 0.1 or 0.2: valid once a connection.
+    pub(crate) fn on_ready(&mut self, now: Instant, peer: PeerId, dialect: Dialect, service: ServiceName) {
         if self.roster.get(peer).is_some() && !mutants::on(Mutant::AcceptSecondReady) {
-            return self.expel(now, peer, Departure::Expelled);
+            return self.expel(now, peer, Departure::Expelled, farewell(Status::BAD_REQUEST, SECOND_READY));
         }
-        if !self.permit_offer(peer, dialect, service) {
-            return;
+        let offers = [service];
+        let Some(ids) = self.find_places(peer, Speech::Old(dialect), &offers) else { return };
+        for id in ids {
+            self.roster.insert(peer, Worker::old(now, dialect, id));
         }
-        let services_max = self.config.limits.services_max;
-        let place = if service.is_management() { None } else { self.services.find_or_add(service, services_max) };
-        let Some(id) = place else { return self.send_disconnect(peer, dialect) };
-        self.roster.insert(peer, Worker::new(now, dialect, id, credit));
-        if let Some(service) = self.services.get_mut(id) {
-            service.workers += 1;
-        }
-        self.tell(Event::WorkerReady { peer, service: service.detached() });
-        self.join_line(peer);
-        self.arm_worker(peer);
-        self.dispatch(now, id);
+        self.take_in(now, peer, &offers);
     }
 
-    /// A reply is valid only from a worker that holds the request it names. Anything else means that the two sides do
-    /// not agree on what happened, and the worker has to start anew.
+    /// Where a worker belongs, if it may offer what it offers and there is room; else it is told DISCONNECT.
+    pub(crate) fn find_places(
+        &mut self,
+        peer: PeerId,
+        speech: Speech,
+        offers: &[ServiceName],
+    ) -> Option<Vec<ServiceId>> {
+        if !offers.iter().all(|service| self.permit_offer(peer, speech, service)) {
+            return None;
+        }
+        if offers.iter().any(ServiceName::is_management) {
+            self.send_disconnect(peer, speech, farewell(Status::FORBIDDEN, "names under mmi. are the broker's own"));
+            return None;
+        }
+        let mut ids = Vec::with_capacity(offers.len());
+        for service in offers {
+            match self.services.find_or_add(service, self.config.limits.services_max) {
+                Some(id) => ids.push(id),
+                None => {
+                    ids.into_iter().for_each(|id| self.services.forget_if_unneeded(id));
+                    self.send_disconnect(peer, speech, farewell(Status::TOO_MANY, "no room for another service"));
+                    return None;
+                }
+            }
+        }
+        Some(ids)
+    }
+
+    /// A worker has come into the roster: it is given what waits for it.
+    pub(crate) fn take_in(&mut self, now: Instant, peer: PeerId, offers: &[ServiceName]) {
+        for service in offers {
+            let id = self.services.find(service);
+            if let Some(service) = id.and_then(|id| self.services.get_mut(id)) {
+                service.workers += 1;
+            }
+            self.tell(Event::WorkerReady { peer, service: service.detached() });
+        }
+        self.join_lines(peer);
+        self.arm_worker(peer);
+        self.serve(now, peer);
+    }
+
+    /// Whether a worker may say anything but READY: it is registered, and speaks as it did then. An unknown worker is
+    /// told to start anew: this is how workers come back to a broker that was restarted.
+    pub(crate) fn hear(&mut self, now: Instant, peer: PeerId, speech: Speech) -> bool {
+        let Some(worker) = self.roster.get_mut(peer) else {
+            self.send_disconnect(peer, speech, farewell(Status::BAD_REQUEST, "READY comes first"));
+            return false;
+        };
+        if (worker.speech == Speech::Native) != (speech == Speech::Native) {
+            self.on_fault(now, peer, PeerFault::Command);
+            return false;
+        }
+        worker.heard = now;
+        true
+    }
+
+    /// PARTIAL, FINAL or REPLY of 0.1 or 0.2.
     pub(crate) fn on_reply(
         &mut self,
         now: Instant,
         peer: PeerId,
         dialect: Dialect,
-        address: &Bytes,
+        address: &[u8],
         part: Part,
         body: Frames,
     ) {
-        let Some(worker) = self.roster.get_mut(peer) else { return self.send_disconnect(peer, dialect) };
-        worker.heard = now;
-        let service = worker.service;
-        let believed = worker.jobs.first().map(|job| job.id).filter(|_| mutants::on(Mutant::BelieveForgedReply));
-        let job = believed.or_else(|| JobId::from_address(address)).and_then(|id| worker.take_job(id));
-        let Some(mut job) = job else {
-            self.counters.faults += 1;
-            self.tell(Event::Fault { peer, fault: PeerFault::Address });
-            return self.expel(now, peer, Departure::Expelled);
+        let said = match part {
+            Part::Partial => Said::Partial(body),
+            Part::Final => Said::Final { status: Status::OK, options: Options::none(), body },
         };
-        match part {
-            Part::Partial => {
+        if self.hear(now, peer, Speech::Old(dialect)) {
+            self.on_answer(now, peer, JobId::from_address(address), None, said, PeerFault::Address);
+        }
+    }
+
+    /// An answer is valid only from a worker that holds the request it names, and where the worker counts the parts, as
+    /// `counted`, only with the right count. Anything else means that the two sides do not agree on what happened, and
+    /// the worker has to start anew; `fault` says what is wrong with a request that it does not hold.
+    pub(crate) fn on_answer(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        id: Option<JobId>,
+        counted: Option<u32>,
+        said: Said,
+        fault: PeerFault,
+    ) {
+        let Some(worker) = self.roster.get_mut(peer) else { return };
+        let believed = || worker.jobs.keys().min().copied().filter(|_| mutants::on(Mutant::BelieveForgedReply));
+        let Some(mut job) = believed().or(id).and_then(|id| worker.jobs.remove(&id)) else {
+            return self.on_fault(now, peer, fault);
+        };
+        if let Some(number) = counted.filter(|number| *number != job.parts && !matches!(job.reply, ReplyState::Over)) {
+            worker.jobs.insert(job.id, job);
+            let what = "number of the part, or of all parts,";
+            let fault = PeerFault::Value { what, value: number.into(), allowed: "as many as came before" };
+            return self.on_fault(now, peer, fault);
+        }
+        match said {
+            Said::Partial(body) => {
                 self.pass_partial(&mut job, body);
                 // The answer goes on: the request stays with its worker.
                 if let Some(worker) = self.roster.get_mut(peer) {
-                    worker.jobs.push(job);
+                    worker.jobs.insert(job.id, job);
                 }
             }
-            Part::Final => {
-                self.pass_final(job, body);
-                self.join_line(peer);
+            Said::Final { status, options, body } => {
+                self.pass_final(job, status, options, body);
+                self.join_lines(peer);
                 self.arm_worker(peer);
-                self.dispatch(now, service);
+                self.serve(now, peer);
+                self.part_if_done(now, peer);
             }
         }
     }
 
-    /// HEARTBEAT is valid only after READY. An unknown worker is told to start anew: this is how workers come back to a
-    /// broker that was restarted.
+    /// HEARTBEAT of 0.1 or 0.2.
     pub(crate) fn on_heartbeat(&mut self, now: Instant, peer: PeerId, dialect: Dialect) {
-        match self.roster.get_mut(peer) {
-            Some(_) if mutants::on(Mutant::IgnoreHeartbeat) => {}
-            Some(worker) => {
-                worker.heard = now;
-                worker.on_heartbeat();
-                self.arm_worker(peer);
-            }
-            None => self.send_disconnect(peer, dialect),
+        if mutants::on(Mutant::IgnoreHeartbeat) && self.roster.get(peer).is_some() {
+            return;
         }
+        if !self.hear(now, peer, Speech::Old(dialect)) {
+            return;
+        }
+        if let Some(worker) = self.roster.get_mut(peer) {
+            worker.on_heartbeat();
+        }
+        self.arm_worker(peer);
     }
 
     /// A message that is no MDP is dropped and counted; from a worker it ends the registration (RFC 7: treat the peer
     /// as invalid).
     pub(crate) fn on_fault(&mut self, now: Instant, peer: PeerId, fault: PeerFault) {
         self.counters.faults += 1;
+        let farewell = farewell(Status::BAD_REQUEST, &fault.to_string());
         self.tell(Event::Fault { peer, fault });
-        if self.roster.get(peer).is_some() {
-            self.expel(now, peer, Departure::Expelled);
-        }
+        self.expel(now, peer, Departure::Expelled, farewell);
     }
 
     pub(crate) fn on_worker_alarm(&mut self, now: Instant, peer: PeerId, at: Instant) {
@@ -110,11 +184,15 @@ impl Broker {
             return;
         }
         if expires <= now {
-            return self.expel(now, peer, Departure::Expired);
+            let (departure, farewell) = match worker.leaves_by {
+                Some(leaves_by) if leaves_by <= now => (Departure::Left, farewell(Status::DEADLINE, "time is over")),
+                _ => (Departure::Expired, farewell(Status::DEADLINE, "silent for too long")),
+            };
+            return self.expel(now, peer, departure, farewell);
         }
-        if worker.spoken_to + self.config.heartbeat <= now {
+        if worker.spoken_to + self.config.beat() <= now {
             worker.spoken_to = now;
-            let frames = ToWorker::Heartbeat.encode(worker.dialect);
+            let frames = worker.speech.heartbeat(self.config.beat());
             if !mutants::on(Mutant::SendNoHeartbeat) {
                 self.send(peer, frames);
             }
@@ -128,47 +206,60 @@ impl Broker {
     pub(crate) fn arm_worker(&mut self, peer: PeerId) {
         let Some(expires) = self.worker_expires(peer) else { return };
         let Some(worker) = self.roster.get_mut(peer) else { return };
-        let at = expires.min(worker.spoken_to + self.config.heartbeat);
+        let at = expires.min(worker.spoken_to + self.config.beat());
         self.timers.arm(&mut worker.alarm, Alarmed::Worker(peer), at);
     }
 
     fn worker_expires(&self, peer: PeerId) -> Option<Instant> {
         let worker = self.roster.get(peer)?;
-        let service = self.services.get(worker.service)?;
-        Some(worker.expires(self.config.expiry(), self.config.policy(&service.name).busy_timeout))
+        let service = worker.services.first().and_then(|id| self.services.get(*id));
+        let policy = service.map_or(&self.config.policy, |service| self.config.policy(&service.name));
+        let expires = worker.expires(self.config.expiry(), policy.busy_timeout);
+        Some(worker.leaves_by.map_or(expires, |leaves_by| leaves_by.min(expires)))
     }
 
-    /// Tells a worker DISCONNECT and forgets it; it may connect anew.
-    pub(crate) fn expel(&mut self, now: Instant, peer: PeerId, departure: Departure) {
+    /// Tells a worker DISCONNECT and forgets it, if it is one; it may connect anew.
+    pub(crate) fn expel(&mut self, now: Instant, peer: PeerId, departure: Departure, farewell: Farewell) {
         if let Some(worker) = self.roster.get(peer) {
-            self.send_disconnect(peer, worker.dialect);
+            self.send_disconnect(peer, worker.speech, farewell);
             self.remove_worker(now, peer, departure);
         }
     }
 
-    pub(crate) fn send_disconnect(&mut self, peer: PeerId, dialect: Dialect) {
+    pub(crate) fn send_disconnect(&mut self, peer: PeerId, speech: Speech, farewell: Farewell) {
         self.counters.expelled += 1;
-        self.send(peer, ToWorker::Disconnect.encode(dialect));
+        self.send(peer, speech.disconnect(farewell));
     }
 
-    /// Forgets a worker, if it is one. What it held goes back to the front of its queue, in the old order.
+    /// Forgets a worker, if it is one. What it held goes back to the front of its queues, in the old order.
     pub(crate) fn remove_worker(&mut self, now: Instant, peer: PeerId, departure: Departure) {
         let Some(mut worker) = self.roster.remove(peer) else { return };
-        let id = worker.service;
-        let roster = &self.roster;
-        if let Some(service) = self.services.get_mut(id) {
-            service.workers = service.workers.saturating_sub(usize::from(!mutants::on(Mutant::ForgetToCountDown)));
-            if worker.turn.is_some() && !mutants::on(Mutant::KeepStalePlaces) {
-                service.leave_line(|peer, turn| roster.holds(peer, turn));
-            }
-            let service = service.name.clone();
-            self.tell(Event::WorkerLeft { peer, service, departure, unanswered: worker.jobs.len() });
+        if let Some(place) = worker.place.take().filter(|_| !mutants::on(Mutant::KeepStalePlaces)) {
+            self.services.leave_lines(&worker.services, place);
         }
-        worker.jobs.sort_unstable_by_key(|job| job.id);
-        for job in worker.jobs.into_iter().rev() {
-            self.take_back(id, job);
+        let mut touched = std::mem::take(&mut worker.services);
+        for id in &touched {
+            self.count_out(peer, *id, &worker, departure);
         }
-        self.dispatch(now, id);
-        self.services.forget_if_unneeded(id);
+        let mut jobs: Vec<_> = worker.jobs.into_values().collect();
+        jobs.sort_unstable_by_key(|job| job.id);
+        for job in jobs.into_iter().rev() {
+            touched.extend(self.take_back(job).filter(|id| !touched.contains(id)));
+        }
+        for id in touched {
+            self.dispatch(now, id);
+        }
+    }
+
+    /// A worker offers a service no more.
+    pub(crate) fn count_out(&mut self, peer: PeerId, id: ServiceId, worker: &Worker, departure: Departure) {
+        let Some(service) = self.services.get_mut(id) else { return };
+        service.workers = service.workers.saturating_sub(usize::from(!mutants::on(Mutant::ForgetToCountDown)));
+        let service = service.name.clone();
+        let is_of_service = |job: &&Job| job.request.service == service;
+        let unanswered = worker.jobs.values().filter(is_of_service).count();
+        self.tell(Event::WorkerLeft { peer, service, departure, unanswered });
     }
 }
+
+pub(crate) const SECOND_READY: &str = "a second READY on one connection";

@@ -5,12 +5,16 @@ mod dialects;
 mod liveness;
 mod management;
 mod matching;
+mod native;
 mod policies;
 mod quotas;
 mod random;
 mod registration;
 mod rights;
+mod scheduling;
 mod streams;
+mod translation;
+mod v03_peers;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,8 +4,9 @@
 use std::num::NonZeroU32;
 
 use proptest::prelude::*;
-use protocol::PeerLimits;
+use protocol::mdp::v03::{self, JobNumber, Terms, ToClient, ToWorker as ToNative};
 use protocol::rights::{ServicePattern, ServicePatterns};
+use protocol::{PeerLimits, RequestId};
 
 use super::*;
 
@@ -22,12 +23,14 @@ enum Step {
     Pass { millis: u16 },
     Grant { client: u8, grant: u8 },
     Withdraw { worker: u8, entirely: bool },
+    Credit { worker: u8, credit: u8 },
+    Drain { worker: u8, service: Option<u8> },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (0..3u8, 0..3u8).prop_map(|(service, dialect)| Step::Worker { service, dialect }),
-        8 => (0..4u8, 0..3u8).prop_map(|(client, service)| Step::Request { client, service }),
+        4 => (0..3u8, 0..4u8).prop_map(|(service, dialect)| Step::Worker { service, dialect }),
+        8 => (0..5u8, 0..3u8).prop_map(|(client, service)| Step::Request { client, service }),
         10 => (any::<u8>(), prop::bool::weighted(0.2)).prop_map(|(worker, partial)| Step::Answer { worker, partial }),
         2 => any::<u8>().prop_map(|worker| Step::Heartbeat { worker }),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(worker, politely)| Step::Leave { worker, politely }),
@@ -35,8 +38,10 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (any::<u8>(), prop::collection::vec(prop::collection::vec(any::<u8>(), 0..8), 0..6))
             .prop_map(|(peer, frames)| Step::Garbage { peer, frames }),
         2 => (0..4000u16).prop_map(|millis| Step::Pass { millis }),
-        2 => (0..4u8, 0..4u8).prop_map(|(client, grant)| Step::Grant { client, grant }),
+        2 => (0..5u8, 0..4u8).prop_map(|(client, grant)| Step::Grant { client, grant }),
         1 => (any::<u8>(), any::<bool>()).prop_map(|(worker, entirely)| Step::Withdraw { worker, entirely }),
+        1 => (any::<u8>(), 0..4u8).prop_map(|(worker, credit)| Step::Credit { worker, credit }),
+        1 => (any::<u8>(), prop::option::of(0..3u8)).prop_map(|(worker, service)| Step::Drain { worker, service }),
     ]
 }
 
@@ -52,22 +57,37 @@ fn granted(client: u8, grant: u8) -> Rights {
     }
 }
 
-const CLIENTS: [Dialect; 4] = [Dialect::V01, Dialect::V02, Dialect::V02Delimited, Dialect::V02Majortomo];
-const WORKERS: [Dialect; 3] = [Dialect::V01, Dialect::V02, Dialect::V02Delimited];
+/// `None` is 0.3.
+const CLIENTS: [Option<Dialect>; 5] =
+    [Some(Dialect::V01), Some(Dialect::V02), Some(Dialect::V02Delimited), Some(Dialect::V02Majortomo), None];
+const WORKERS: [Option<Dialect>; 4] = [Some(Dialect::V01), Some(Dialect::V02), Some(Dialect::V02Delimited), None];
 
 /// What the world outside the broker knows.
 #[derive(Default)]
 struct World {
-    workers: Vec<(u64, Dialect)>,
-    jobs: Vec<(u64, Bytes, String)>,
+    workers: Vec<(u64, Option<Dialect>)>,
+    jobs: Vec<Given>,
+    /// Workers of 0.3 that have said DRAIN.
+    draining: std::collections::BTreeSet<u64>,
     next_peer: u64,
     asked: u64,
     finals: std::collections::BTreeMap<String, u32>,
+    /// FINALs of any status, by the ids of 0.3.
+    ends: std::collections::BTreeMap<RequestId, u32>,
+}
+
+/// A request that a worker has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Given {
+    worker: u64,
+    address: Bytes,
+    body: String,
+    parts: u32,
 }
 
 impl World {
     fn with_clients(bench: &mut Bench) -> Self {
-        for client in 0..4 {
+        for client in 0..5 {
             bench.connect_with(1_000_000 + u64::from(client), granted(client, 0));
         }
         Self::default()
@@ -76,37 +96,88 @@ impl World {
     /// Looks at all that was sent: workers note their requests, clients count their final replies.
     fn look(&mut self, bench: &mut Bench) {
         for (peer, dialect) in self.workers.clone() {
-            for command in bench.worker_commands(peer, dialect) {
-                match command {
-                    ToWorker::Request { address, body } => self.jobs.push((peer, address, text(&body))),
-                    ToWorker::Disconnect => self.forget(peer),
-                    ToWorker::Heartbeat => {}
-                }
+            match dialect {
+                Some(dialect) => self.look_at_worker(bench, peer, dialect),
+                None => self.look_at_native_worker(bench, peer),
             }
         }
-        for client in 0..4u64 {
-            let dialect = CLIENTS[usize::try_from(client).unwrap()];
-            for reply in bench.replies(1_000_000 + client, dialect) {
-                let body = text(&reply.body);
-                if body.starts_with("403 ") || body.starts_with("429 ") {
-                    // It is counted as failed.
-                    continue;
-                }
-                let owner = body.split('|').next_back().unwrap().to_owned();
-                assert!(owner.starts_with(&format!("{client}:")), "{owner} came to client {client}");
-                if reply.part == Part::Final {
-                    *self.finals.entry(owner).or_default() += 1;
-                }
+        for (client, dialect) in (0..5u64).zip(CLIENTS) {
+            match dialect {
+                Some(dialect) => self.look_at_client(bench, client, dialect),
+                None => self.look_at_native_client(bench, client),
             }
+        }
+    }
+
+    fn look_at_worker(&mut self, bench: &mut Bench, worker: u64, dialect: Dialect) {
+        for command in bench.worker_commands(worker, dialect) {
+            match command {
+                ToWorker::Request { address, body } => {
+                    self.jobs.push(Given { worker, address, body: text(&body), parts: 0 });
+                }
+                ToWorker::Disconnect => self.forget(worker),
+                ToWorker::Heartbeat => {}
+            }
+        }
+    }
+
+    fn look_at_native_worker(&mut self, bench: &mut Bench, worker: u64) {
+        for command in bench.native_commands(worker) {
+            match command {
+                ToNative::Request(v03::worker::Request { job, body, .. }) => {
+                    let address = Bytes::copy_from_slice(&job.0.to_be_bytes());
+                    self.jobs.push(Given { worker, address, body: text(&body), parts: 0 });
+                    let in_flight = self.jobs.iter().filter(|given| given.worker == worker).count();
+                    assert!(in_flight <= 3, "no worker has ever allowed more");
+                }
+                ToNative::Disconnect(_) => self.forget(worker),
+                ToNative::Cancel(_) | ToNative::Drain(_) | ToNative::Heartbeat(_) => {}
+            }
+        }
+    }
+
+    fn look_at_client(&mut self, bench: &mut Bench, client: u64, dialect: Dialect) {
+        for reply in bench.replies(1_000_000 + client, dialect) {
+            let body = text(&reply.body);
+            // A failure that is told is counted as failed.
+            if !(body.starts_with("429 ") || body.starts_with("403 ")) {
+                self.note(client, &body, reply.part == Part::Final);
+            }
+        }
+    }
+
+    fn look_at_native_client(&mut self, bench: &mut Bench, client: u64) {
+        for told in bench.native_replies(1_000_000 + client) {
+            match told {
+                ToClient::Partial { id, body, .. } => {
+                    assert!(!self.ends.contains_key(&id), "nothing comes after the FINAL");
+                    self.note(client, &text(&body), false);
+                }
+                ToClient::Final { id, outcome, body } => {
+                    *self.ends.entry(id).or_default() += 1;
+                    if outcome.status.is_success() {
+                        self.note(client, &text(&body), true);
+                    }
+                }
+                ToClient::Drain(_) | ToClient::Heartbeat => panic!("not sent unasked: {told:?}"),
+            }
+        }
+    }
+
+    fn note(&mut self, client: u64, body: &str, is_final: bool) {
+        let owner = body.split('|').next_back().unwrap().to_owned();
+        assert!(owner.starts_with(&format!("{client}:")), "{owner} came to client {client}");
+        if is_final {
+            *self.finals.entry(owner).or_default() += 1;
         }
     }
 
     fn forget(&mut self, peer: u64) {
         self.workers.retain(|(worker, _)| *worker != peer);
-        self.jobs.retain(|(worker, ..)| *worker != peer);
+        self.jobs.retain(|given| given.worker != peer);
     }
 
-    fn pick(&self, number: u8) -> Option<(u64, Dialect)> {
+    fn pick(&self, number: u8) -> Option<(u64, Option<Dialect>)> {
         (!self.workers.is_empty()).then(|| self.workers[usize::from(number) % self.workers.len()])
     }
 
@@ -116,27 +187,51 @@ impl World {
                 self.next_peer += 1;
                 let dialect = WORKERS[usize::from(dialect)];
                 self.workers.push((self.next_peer, dialect));
-                bench.worker(self.next_peer, dialect, &format!("s{service}"));
+                let services = [format!("s{service}"), format!("s{}", (service + 1) % 3)];
+                match dialect {
+                    Some(dialect) => bench.worker(self.next_peer, dialect, &services[0]),
+                    None => bench.native_worker(self.next_peer, 2, &services.each_ref().map(String::as_str)),
+                }
             }
             Step::Request { client, service } => {
                 self.asked += 1;
                 let dialect = CLIENTS[usize::from(client)];
                 let body = Frames::from([format!("{client}:{}", self.asked)]);
-                let request = Request::new(dialect, Frames::new(), name(&format!("s{service}")), body);
-                bench.message(1_000_000 + u64::from(client), request.encode());
+                let service = name(&format!("s{service}"));
+                let message = match dialect {
+                    Some(dialect) => Request::new(dialect, Frames::new(), service, body).encode(),
+                    None => {
+                        let id = RequestId((u128::from(self.asked)).to_be_bytes());
+                        // Some have less time than the queue would give them.
+                        let deadline =
+                            self.asked.is_multiple_of(3).then(|| Duration::from_millis(self.asked * 300 % 5000));
+                        let terms = Terms { deadline, ..Terms::default() };
+                        v03::FromClient::Request(v03::client::Request { id, service, terms, body }).encode()
+                    }
+                };
+                bench.message(1_000_000 + u64::from(client), message);
             }
             Step::Answer { worker, partial } => self.answer(bench, worker, partial),
             Step::Heartbeat { worker } => {
                 if let Some((peer, dialect)) = self.pick(worker) {
-                    bench.say(peer, dialect, FromWorker::Heartbeat);
+                    match dialect {
+                        Some(dialect) => bench.say(peer, dialect, FromWorker::Heartbeat),
+                        None => bench.native_say(peer, v03::FromWorker::Heartbeat(seconds(2))),
+                    }
                 }
             }
             Step::Leave { worker, politely } => {
                 if let Some((peer, dialect)) = self.pick(worker) {
-                    if politely {
-                        bench.say(peer, dialect, FromWorker::Disconnect);
-                    } else {
-                        bench.disconnect(peer);
+                    match dialect {
+                        Some(dialect) if politely => bench.say(peer, dialect, FromWorker::Disconnect),
+                        None if politely => {
+                            let (status, options) = (v03::Status::OK, v03::Options::none());
+                            bench.native_say(
+                                peer,
+                                v03::FromWorker::Disconnect(v03::worker::Farewell { status, options }),
+                            );
+                        }
+                        _ => bench.disconnect(peer),
                     }
                     self.look(bench);
                     self.forget(peer);
@@ -168,7 +263,21 @@ impl World {
                     let offer = ServicePatterns::default();
                     bench.change_rights(peer, (!entirely).then(|| Rights { offer, ..Rights::everything() }));
                     self.look(bench);
-                    assert!(!self.workers.iter().any(|(worker, _)| *worker == peer), "told DISCONNECT");
+                    let is_there = self.workers.iter().any(|(worker, _)| *worker == peer);
+                    assert!(!is_there || self.draining.contains(&peer), "told DISCONNECT, unless it offers nothing");
+                }
+            }
+            Step::Credit { worker, credit } => {
+                if let Some((peer, None)) = self.pick(worker) {
+                    bench.native_say(peer, v03::FromWorker::Credit(credit.into()));
+                }
+            }
+            Step::Drain { worker, service } => {
+                if let Some((peer, None)) = self.pick(worker) {
+                    self.draining.insert(peer);
+                    let service = service.map(|service| name(&format!("s{service}")));
+                    let drain = v03::Drain { grace: seconds(3), service, options: v03::Options::none() };
+                    bench.native_say(peer, v03::FromWorker::Drain(drain));
                 }
             }
         }
@@ -180,13 +289,21 @@ impl World {
             return;
         }
         let position = usize::from(number) % self.jobs.len();
-        let (peer, address, body) = self.jobs[position].clone();
-        let (_, dialect) = *self.workers.iter().find(|(worker, _)| *worker == peer).unwrap();
-        if partial && dialect.streams() {
-            return bench.reply(peer, dialect, &address, Part::Partial, &body);
+        let Given { worker, address, body, parts } = self.jobs[position].clone();
+        let (_, dialect) = *self.workers.iter().find(|(peer, _)| *peer == worker).unwrap();
+        let is_partial = partial && dialect.is_none_or(Dialect::streams);
+        if is_partial {
+            self.jobs[position].parts += 1;
+        } else {
+            self.jobs.remove(position);
         }
-        self.jobs.remove(position);
-        bench.reply(peer, dialect, &address, Part::Final, &body);
+        let part = if is_partial { Part::Partial } else { Part::Final };
+        let job = JobNumber(u64::from_be_bytes(address.as_ref().try_into().unwrap()));
+        match dialect {
+            Some(dialect) => bench.reply(worker, dialect, &address, part, &body),
+            None if is_partial => bench.native_partial(worker, job, parts, &body),
+            None => bench.native_final(worker, job, parts, &body),
+        }
     }
 }
 
@@ -214,6 +331,7 @@ proptest! {
         let answered: u64 = world.finals.values().map(|count| u64::from(*count)).sum();
         prop_assert!(world.finals.values().all(|count| *count == 1), "a request has two replies: {:?}", world.finals);
         prop_assert_eq!(answered + failed, world.asked);
+        prop_assert!(world.ends.values().all(|count| *count == 1), "an id has two FINALs: {:?}", world.ends);
         prop_assert_eq!(bench.broker.queued, crate::broker::Queued::default());
         prop_assert_eq!(bench.broker.workers(), 0);
         prop_assert_eq!(bench.broker.services.iter().count(), 0);

@@ -15,27 +15,17 @@ use super::cursor::Cursor;
 use super::dialect::Dialect;
 use crate::fault::PeerFault;
 use crate::frames::Frames;
-use crate::identity::{Priority, RequestId, ServiceName};
-use crate::time::Instant;
+use crate::identity::ServiceName;
 
-/// A request as the broker holds it, whatever dialect it came in.
-///
-/// Dialects 0.1 and 0.2 can say service and body only; the other fields then have their neutral values. They are here
-/// so that queues and schedulers are written once for what later dialects bring.
+/// A request of 0.1 or 0.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// How the client speaks, and so how it is answered.
     pub dialect: Dialect,
     /// The client's own frames, returned with each reply.
     pub envelope: Frames,
-    /// The client's number for the request, the same in each retry; `None` where the dialect has none.
-    pub id: Option<RequestId>,
     /// Who shall do it.
     pub service: ServiceName,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// After this nobody waits for the answer; `None` where the dialect cannot say.
-    pub deadline: Option<Instant>,
     /// One frame or more, not looked into.
     pub body: Frames,
 }
@@ -63,9 +53,9 @@ pub enum Part {
 }
 
 impl Request {
-    /// A request without anything that 0.1 and 0.2 cannot say.
+    /// A request, with the envelope that its reply is to come back in.
     pub fn new(dialect: Dialect, envelope: Frames, service: ServiceName, body: Frames) -> Self {
-        Self { dialect, envelope, id: None, service, priority: Priority::default(), deadline: None, body }
+        Self { dialect, envelope, service, body }
     }
 
     /// The request as a client sends it.
