@@ -48,6 +48,8 @@ pub(crate) struct Services {
     free: Vec<ServiceId>,
     turns: u64,
     heaviest: Heaviest<ServiceId>,
+    /// Those without a worker: names that only somebody's requests, or a filter, keep.
+    unserved: BTreeSet<ServiceId>,
 }
 
 impl Service {
@@ -114,7 +116,30 @@ impl Services {
             None => self.table.push(service),
         }
         self.by_name.insert(name, id);
+        self.unserved.insert(id);
         Some(id)
+    }
+
+    /// Counts a worker that has come.
+    pub(crate) fn add_worker(&mut self, id: ServiceId) {
+        let Some(service) = self.get_mut(id) else { return };
+        service.workers += 1;
+        self.unserved.remove(&id);
+    }
+
+    /// Counts a worker that has gone.
+    pub(crate) fn remove_worker(&mut self, id: ServiceId) {
+        let Some(service) = self.get_mut(id) else { return };
+        service.workers = service.workers.saturating_sub(usize::from(!mutants::on(Mutant::ForgetToCountDown)));
+        if service.workers == 0 {
+            self.unserved.insert(id);
+        }
+    }
+
+    /// A service that only requests keep, and that is none of `kept`.
+    pub(crate) fn unserved(&self, kept: &[ServiceId]) -> Option<ServiceId> {
+        let gives_way = |id: &ServiceId| self.get(*id).is_some_and(|service| service.disabled.is_empty());
+        self.unserved.iter().rev().copied().find(|id| !kept.contains(id) && gives_way(id))
     }
 
     /// Puts a worker into the lines of its services, behind all others with that load.
@@ -145,6 +170,7 @@ impl Services {
         }
         if let Some(service) = self.table.get_mut(id.0).and_then(Option::take) {
             self.by_name.remove(&service.name);
+            self.unserved.remove(&id);
             self.free.push(id);
         }
     }

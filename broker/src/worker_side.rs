@@ -8,7 +8,7 @@ use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerFault, PeerId, ServiceName};
 
 use crate::broker::{Alarmed, Broker};
-use crate::event::{Departure, Event};
+use crate::event::{Departure, Event, RequestEnd};
 use crate::job::{Job, JobId, ReplyState};
 use crate::roster::Worker;
 use crate::service::ServiceId;
@@ -53,7 +53,7 @@ impl Broker {
         }
         let mut ids = Vec::with_capacity(offers.len());
         for service in offers {
-            match self.services.find_or_add(service, self.config.limits.services_max) {
+            match self.find_place(service, &ids) {
                 Some(id) => ids.push(id),
                 None => {
                     ids.into_iter().for_each(|id| self.services.forget_if_unneeded(id));
@@ -65,12 +65,24 @@ impl Broker {
         Some(ids)
     }
 
+    /// The place of a service that a worker offers. Whoever serves is worth more than a name that is only asked for: with
+    /// the table full, such a name gives way with all its requests, so that nobody can keep workers out by asking.
+    fn find_place(&mut self, service: &ServiceName, kept: &[ServiceId]) -> Option<ServiceId> {
+        let services_max = self.config.limits.services_max;
+        if let Some(id) = self.services.find_or_add(service, services_max) {
+            return Some(id);
+        }
+        let unserved = self.services.unserved(kept)?;
+        while self.evict(unserved, 0, RequestEnd::BrokerFull) {}
+        self.services.forget_if_unneeded(unserved);
+        self.services.find_or_add(service, services_max)
+    }
+
     /// A worker has come into the roster: it is given what waits for it.
     pub(crate) fn take_in(&mut self, now: Instant, peer: PeerId, offers: &[ServiceName]) {
         for service in offers {
-            let id = self.services.find(service);
-            if let Some(service) = id.and_then(|id| self.services.get_mut(id)) {
-                service.workers += 1;
+            if let Some(id) = self.services.find(service) {
+                self.services.add_worker(id);
             }
             self.tell(Event::WorkerReady { peer, service: service.detached() });
         }
@@ -253,8 +265,8 @@ impl Broker {
 
     /// A worker offers a service no more.
     pub(crate) fn count_out(&mut self, peer: PeerId, id: ServiceId, worker: &Worker, departure: Departure) {
-        let Some(service) = self.services.get_mut(id) else { return };
-        service.workers = service.workers.saturating_sub(usize::from(!mutants::on(Mutant::ForgetToCountDown)));
+        self.services.remove_worker(id);
+        let Some(service) = self.services.get(id) else { return };
         let service = service.name.clone();
         let is_of_service = |job: &&Job| job.request.service == service;
         let unanswered = worker.jobs.values().filter(is_of_service).count();
