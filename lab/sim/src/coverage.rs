@@ -26,7 +26,7 @@ pub(crate) enum Machine {
     Multiplex,
 }
 
-/// The machines, in the order of [`Machine`].
+/// The machines, in the order of `Machine`.
 pub const TABLES: [Table; 4] = [
     Table {
         name: "broker",
