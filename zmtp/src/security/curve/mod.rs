@@ -12,9 +12,9 @@
 //!   either ── MESSAGE   n, Box[flags, body] ────────────────────────────────────────────────────► other
 //! ```
 //!
-//! Between WELCOME and INITIATE the server remembers nothing: all that it needs comes back to it in the [cookie].
-//! Each file tells a part: [keys], the [crypto] they need, the [cookie], the two sides of the handshake ([client],
-//! [server]), and what protects the traffic after it: [message] by message, [inbound] and [outbound].
+//! Between WELCOME and INITIATE the server remembers nothing: all that it needs comes back to it in the `cookie`.
+//! Each file tells a part: `keys`, the `crypto` they need, the `cookie`, the two sides of the handshake (`client`,
+//! `server`), and what protects the traffic after it: `message` by message, `inbound` and `outbound`.
 //!
 //! None of it reads a clock or a random source: both come from outside, in [`Fresh`]. A socket brings its own:
 //!
