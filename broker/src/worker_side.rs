@@ -65,8 +65,8 @@ impl Broker {
         Some(ids)
     }
 
-    /// The place of a service that a worker offers. Whoever serves is worth more than a name that is only asked for: with
-    /// the table full, such a name gives way with all its requests, so that nobody can keep workers out by asking.
+    /// The place of a service that a worker offers. Whoever serves is worth more than a name that is only asked for:
+    /// with the table full, such a name gives way with all its requests, so that nobody keeps workers out by asking.
     fn find_place(&mut self, service: &ServiceName, kept: &[ServiceId]) -> Option<ServiceId> {
         let services_max = self.config.limits.services_max;
         if let Some(id) = self.services.find_or_add(service, services_max) {

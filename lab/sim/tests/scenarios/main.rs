@@ -34,3 +34,10 @@ fn the_late_rest_of_a_voided_answer_is_not_taken_for_a_whole_one() {
 fn workers_that_take_requests_and_leave_do_not_fill_the_queues() {
     holds(include_str!("workers_that_take_and_leave.json"));
 }
+
+/// Oracle `recovery`: with the table of services full, names that nobody serves kept a worker out as long as somebody
+/// asked for them.
+#[test]
+fn a_name_that_is_only_asked_for_does_not_keep_a_worker_out() {
+    holds(include_str!("names_that_are_only_asked_for.json"));
+}
