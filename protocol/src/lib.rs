@@ -8,6 +8,9 @@
 //! - [`frames`], [`limits`], [`identity`], [`fault`] messages, their bounds, the names of things, and blame
 //! - [`rights`] what a peer may do
 //! - [`mutants`] seeded bugs, off in every product
+//! - [`zre`] the beacons and messages of a mesh (RFC 36)
+//! - [`zgossip`] what hubs tell where beacons do not reach, as czmq says it
+//! - [`zmqnet`] the messages of a full mesh whose members stand in a file
 //! - [`mdp`], [`mmi`] the Majordomo protocol (RFC 7, RFC 18, and our own 0.3) and its management interface (RFC 8)
 
 pub mod backoff;
@@ -22,6 +25,10 @@ pub mod mutants;
 pub mod rights;
 pub mod time;
 pub mod timers;
+pub mod trace;
+pub mod zgossip;
+pub mod zmqnet;
+pub mod zre;
 
 pub use backoff::Backoff;
 pub use fault::PeerFault;

@@ -46,6 +46,28 @@ pub const TRACESTATE_BYTES_MAX: usize = 512;
 /// The longest interval between heartbeats that a 0.3 peer may announce.
 pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(60);
 
+/// How long a drain may take unless somebody says otherwise (MDP 0.3, "Limits and timing").
+pub const DRAIN_GRACE: Duration = Duration::from_secs(30);
+/// The longest that may be said.
+pub const DRAIN_GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Bytes of the first frame of a ZRE message: HELLO with all its groups and headers.
+pub const ZRE_COMMAND_BYTES_MAX: usize = 64 << 10;
+/// Groups that one node of a mesh may be in.
+pub const ZRE_GROUPS_MAX: u32 = 1024;
+/// Headers of one node of a mesh.
+pub const ZRE_HEADERS_MAX: u32 = 256;
+
+/// Bytes of a text in a full mesh whose members stand in a file.
+pub const ZMQNET_TEXT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the name of one of its members.
+pub const ZMQNET_NAME_BYTES_MAX: usize = 255;
+/// Members that it may have.
+pub const ZMQNET_MEMBERS_MAX: usize = 1024;
+
+/// Bytes of a value of gossip: an endpoint and a key are a few hundred at most.
+pub const GOSSIP_VALUE_BYTES_MAX: usize = 1024;
+
 /// How often each side of MDP shows that it lives.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(2500);
 /// How many silent intervals make a peer dead.

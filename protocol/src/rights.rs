@@ -26,9 +26,9 @@ pub struct Rights {
     pub call: ServicePatterns,
     /// Services that it may offer as a worker.
     pub offer: ServicePatterns,
-    /// Whether it may ask the broker about services (RFC 8).
+    /// Whether it may ask the broker about itself and its services (RFC 8).
     pub mmi: bool,
-    /// Whether it may administer the broker: `mmi.filter`.
+    /// Whether it may administer the broker: `mmi.filter`, `mmi.drain` and `mmi.resume`.
     pub admin: bool,
     /// How much it may do; what is `None` here is as the broker has it for all.
     pub limits: PeerLimits,
@@ -97,7 +97,10 @@ impl Rights {
         if !service.is_management() {
             return self.call.covers(service);
         }
-        if service.as_bytes() == b"mmi.filter" { self.admin } else { self.mmi }
+        match service.as_bytes() {
+            b"mmi.filter" | b"mmi.drain" | b"mmi.resume" => self.admin,
+            _ => self.mmi,
+        }
     }
 }
 
@@ -140,6 +143,11 @@ impl ServicePatterns {
     /// All services.
     pub fn everything() -> Self {
         [ServicePattern::Prefix(Bytes::new())].into_iter().collect()
+    }
+
+    /// Whether that is all services.
+    pub const fn is_everything(&self) -> bool {
+        self.all
     }
 
     /// Whether one of the patterns is this service, or begins it.

@@ -2,7 +2,8 @@
 //!
 //! A worker's expiry moves later each time it speaks. Moving it in a queue would cost a search a message, so the queue
 //! holds at most the *earliest* wake-up that somebody asked for: whoever is woken looks at its own deadline, and arms
-//! again when that lies later. The [`Alarm`] beside the thing it wakes remembers which wake-up is the valid one.
+//! again when that lies later. The [`Alarm`] beside the thing it wakes remembers which wake-up is the valid one. Stale
+//! ones are swept when they may be as many as the others, so that things which come and go leave nothing behind.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,6 +22,7 @@ pub struct Alarm {
 #[derive(Debug)]
 pub struct Timers<K> {
     heap: BinaryHeap<Reverse<(Instant, K)>>,
+    sweep_at: usize,
 }
 
 impl<K> Default for Timers<K>
@@ -28,7 +30,7 @@ where
     K: Ord,
 {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new() }
+        Self { heap: BinaryHeap::new(), sweep_at: SWEEP_MIN }
     }
 }
 
@@ -56,6 +58,22 @@ impl<K: Ord + Copy> Timers<K> {
         self.heap.pop().map(|Reverse((at, key))| (key, at))
     }
 
+    /// Whether so many wake-ups are queued that it is time to [`sweep`](Self::sweep).
+    pub fn is_crowded(&self) -> bool {
+        self.heap.len() >= self.sweep_at
+    }
+
+    /// Takes out what nobody waits for; not more often than it takes for as many to come again.
+    pub fn sweep(&mut self, mut is_awaited: impl FnMut(K, Instant) -> bool) {
+        let mut wake_ups = std::mem::take(&mut self.heap).into_vec();
+        wake_ups.retain(|Reverse((at, key))| is_awaited(*key, *at));
+        // A thing that was forgotten and came back at once is awaited under the same key at the same time.
+        wake_ups.sort_unstable();
+        wake_ups.dedup();
+        self.heap = wake_ups.into();
+        self.sweep_at = SWEEP_MIN.max(self.heap.len() * 2);
+    }
+
     /// How many wake-ups are queued, stale ones included.
     pub fn len(&self) -> usize {
         self.heap.len()
@@ -77,7 +95,15 @@ impl Alarm {
         self.scheduled = None;
         true
     }
+
+    /// Whether the wake-up of `at` is the one this alarm waits for.
+    pub fn awaits(&self, at: Instant) -> bool {
+        self.scheduled == Some(at)
+    }
 }
+
+/// So few wake-ups are not worth a sweep.
+const SWEEP_MIN: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -115,5 +141,22 @@ mod tests {
         assert!(alarm.rings(first));
         let (_, stale) = timers.pop_due(at(50)).unwrap();
         assert!(!alarm.rings(stale));
+    }
+
+    #[test]
+    fn wake_ups_that_nobody_awaits_are_swept_before_they_are_more_than_the_others() {
+        let mut timers = Timers::default();
+        let mut kept = [Alarm::default(); 300];
+        for (key, alarm) in kept.iter_mut().enumerate() {
+            timers.arm(alarm, key, at(1_000_000));
+        }
+        for key in 300..100_000 {
+            timers.arm(&mut Alarm::default(), key, at(2_000_000));
+            if timers.is_crowded() {
+                timers.sweep(|key, at| kept.get(key).is_some_and(|alarm| alarm.awaits(at)));
+            }
+            assert!(timers.len() <= 600, "{} wake-ups", timers.len());
+        }
+        assert_eq!(timers.pop_due(at(1_000_000)), Some((0, at(1_000_000))));
     }
 }

@@ -24,7 +24,7 @@ pub use dialect::Dialect;
 
 use crate::fault::PeerFault;
 use crate::frames::Frames;
-use crate::limits::ENVELOPE_FRAMES_MAX;
+use crate::limits::{ENVELOPE_FRAMES_MAX, IDENTITY_BYTES_MAX};
 use cursor::Cursor;
 
 /// A message that a broker received, decoded.
@@ -72,6 +72,9 @@ fn split_envelope(message: Frames) -> Result<(Frames, Frames), PeerFault> {
             let mut cursor = Cursor::new(message);
             let envelope = cursor.take_many(position);
             cursor.take("delimiter")?;
+            if envelope.iter().any(|frame| frame.len() > IDENTITY_BYTES_MAX) {
+                return Err(PeerFault::Envelope);
+            }
             Ok((envelope, cursor.rest()))
         }
         None if message.len() > ENVELOPE_FRAMES_MAX => Err(PeerFault::Envelope),

@@ -128,6 +128,13 @@ fn envelope_frames_max_is_met_and_not_passed() {
 }
 
 #[test]
+fn a_frame_of_an_envelope_is_as_long_as_an_identity_at_most() {
+    let with = |octets: usize| decode(frames(&[&vec![b'e'; octets], b"", b"MDPC01", b"echo", b"hi"]));
+    assert!(with(limits::IDENTITY_BYTES_MAX).is_ok());
+    assert_eq!(with(limits::IDENTITY_BYTES_MAX + 1), Err(PeerFault::Envelope));
+}
+
+#[test]
 fn each_malformed_message_is_a_fault_that_names_the_rule() {
     let long = vec![b'x'; limits::SERVICE_NAME_BYTES_MAX + 1];
     for (wire, fault) in [

@@ -9,8 +9,11 @@
 //! HEARTBEAT 8                                                          both
 //! ```
 
-use super::head::{Reader, Writer};
+use std::ops::Range;
+
+use super::head::{Reader, Writer, narrowed};
 use super::notice::{Drain, Outcome};
+use super::options::Options;
 use super::terms::Terms;
 use super::{CLIENT_HEADER, Rejected, command};
 use crate::fault::PeerFault;
@@ -74,14 +77,19 @@ impl FromClient {
     /// # Errors
     /// The broken rule, and the request that it is about if that could be read.
     pub fn decode(mut message: Frames) -> Result<Self, Rejected> {
-        let head = message.pop_front().ok_or(PeerFault::Header)?;
-        let (command, mut head) = Reader::open(&head, CLIENT_HEADER)?;
+        let frame = message.pop_front().ok_or(PeerFault::Header)?;
+        let (command, mut head) = Reader::open(&frame, CLIENT_HEADER)?;
         let body = message;
         match command {
             command::REQUEST => {
                 let id = head.request_id()?;
-                let request = Request::decode(id, head, body).map_err(|fault| Rejected { request: Some(id), fault })?;
-                Ok(Self::Request(request))
+                let parts = Request::read(head, &body).map_err(|fault| Rejected { request: Some(id), fault })?;
+                let (service, mut terms, passed_on) = parts;
+                if passed_on > 0 {
+                    terms.passed_on = Options::tail(&frame, passed_on);
+                }
+                let service = ServiceName::new(narrowed(frame, service))?;
+                Ok(Self::Request(Request { id, service, terms, body }))
             }
             command::CANCEL => {
                 let id = head.request_id()?;
@@ -107,13 +115,15 @@ impl FromClient {
 }
 
 impl Request {
-    fn decode(id: RequestId, mut head: Reader<'_>, body: Frames) -> Result<Self, PeerFault> {
-        let service = head.service()?;
-        let terms = Terms::decode(&head.rest())?;
+    /// What follows the id: where the name of the service stands, the terms but for what is passed on, and how many
+    /// octets that has, at the end of the head.
+    fn read(mut head: Reader<'_>, body: &Frames) -> Result<(Range<usize>, Terms, usize), PeerFault> {
+        let service = head.service_range()?;
+        let (terms, passed_on) = Terms::decode(head.rest())?;
         if body.is_empty() {
             return Err(PeerFault::Missing("body"));
         }
-        Ok(Self { id, service, terms, body })
+        Ok((service, terms, passed_on))
     }
 
     fn encode(self) -> Frames {
@@ -122,6 +132,14 @@ impl Request {
         let mut head = head.put(self.id.0).service(&self.service);
         self.terms.write(head.octets());
         head.before(self.body)
+    }
+}
+
+impl Outcome {
+    /// FINAL as a broker sends it to a client: [`ToClient::Final`].
+    pub fn encode_final(&self, id: RequestId, body: Frames) -> Frames {
+        let head = Writer::new(CLIENT_HEADER, command::FINAL, 16 + self.octet_count()).put(id.0);
+        self.write(head).before(body)
     }
 }
 
@@ -163,10 +181,7 @@ impl ToClient {
             Self::Partial { id, part, body } => {
                 Writer::new(CLIENT_HEADER, command::PARTIAL, 20).put(id.0).put(part.to_be_bytes()).before(body)
             }
-            Self::Final { id, outcome, body } => {
-                let head = Writer::new(CLIENT_HEADER, command::FINAL, 16 + outcome.octet_count()).put(id.0);
-                outcome.write(head).before(body)
-            }
+            Self::Final { id, outcome, body } => outcome.encode_final(id, body),
             Self::Drain(drain) => drain.encode(CLIENT_HEADER),
             Self::Heartbeat => Writer::new(CLIENT_HEADER, command::HEARTBEAT, 0).alone(),
         }

@@ -66,9 +66,29 @@ impl From<PeerFault> for Rejected {
     }
 }
 
-/// Whether this message claims to be MDP 0.3, of either side. Where it does not, the older dialects are asked.
+/// Which side of a broker a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// [`FromClient`] decodes it.
+    Client,
+    /// [`FromWorker`] decodes it.
+    Worker,
+}
+
+/// The side that a message claims to come from in MDP 0.3; `None` where the older dialects are to be asked.
+#[inline]
+pub fn side(message: &Frames) -> Option<Side> {
+    let (header, _) = message.first()?.split_first_chunk()?;
+    match header {
+        CLIENT_HEADER => Some(Side::Client),
+        WORKER_HEADER => Some(Side::Worker),
+        _ => None,
+    }
+}
+
+/// Whether this message claims to be MDP 0.3, of either side.
 pub fn is_spoken_in(message: &Frames) -> bool {
-    message.first().is_some_and(|head| head.starts_with(CLIENT_HEADER) || head.starts_with(WORKER_HEADER))
+    side(message).is_some()
 }
 
 /// Decodes a message that arrived at a broker, from a client or a worker of MDP 0.3.
@@ -76,16 +96,16 @@ pub fn is_spoken_in(message: &Frames) -> bool {
 /// # Errors
 /// The broken rule, and the request that it is about if that could be read. The message is then to be dropped.
 pub fn decode(message: Frames) -> Result<FromPeer, Rejected> {
-    if message.first().is_some_and(|head| head.starts_with(WORKER_HEADER)) {
-        return Ok(FromPeer::Worker(FromWorker::decode(message)?));
+    match side(&message) {
+        Some(Side::Worker) => Ok(FromPeer::Worker(FromWorker::decode(message)?)),
+        Some(Side::Client) | None => FromClient::decode(message).map(FromPeer::Client),
     }
-    FromClient::decode(message).map(FromPeer::Client)
 }
 
 /// The first six octets of all messages between a client and a broker.
-pub const CLIENT_HEADER: &[u8] = b"MDPC03";
+pub const CLIENT_HEADER: &[u8; head::HEADER_BYTES] = b"MDPC03";
 /// The first six octets of all messages between a worker and a broker.
-pub const WORKER_HEADER: &[u8] = b"MDPW03";
+pub const WORKER_HEADER: &[u8; head::HEADER_BYTES] = b"MDPW03";
 
 /// The octet behind the header. A number means the same on both sides.
 mod command {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::head::{Reader, Writer};
+use super::head::{HEADER_BYTES, Reader, Writer};
 use super::options::Options;
 use super::status::Status;
 use crate::fault::PeerFault;
@@ -69,7 +69,7 @@ impl Drain {
         Ok(Self { grace, service, options: head.options(OPTIONS_BYTES_MAX)? })
     }
 
-    pub(super) fn encode(&self, header: &'static [u8]) -> Frames {
+    pub(super) fn encode(&self, header: &[u8; HEADER_BYTES]) -> Frames {
         let name = self.service.as_ref().map_or(0, |service| service.as_bytes().len());
         let octets_after = 5 + name + self.options.as_bytes().len();
         let head = Writer::new(header, super::command::DRAIN, octets_after).duration(self.grace);

@@ -53,6 +53,11 @@ impl Status {
         self.0 < 300
     }
 
+    /// Whether a worker that says this has not begun the request, which may come again.
+    pub const fn is_not_taken(self) -> bool {
+        matches!(self, Self::TOO_MANY | Self::DRAINING)
+    }
+
     /// What it means, for people. An unknown status has the words of its hundred.
     pub const fn words(self) -> &'static str {
         match self.0 {

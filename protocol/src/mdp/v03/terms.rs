@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::head::millis;
 use super::options::{Entries, Options, kind};
 use crate::fault::OptionFault;
@@ -36,8 +34,8 @@ pub enum Idempotency {
 }
 
 impl Terms {
-    /// Reads the options of a REQUEST.
-    pub(super) fn decode(octets: &Bytes) -> Result<Self, OptionFault> {
+    /// Reads the options of a REQUEST, but for what is passed on: that has so many octets, and they are the last.
+    pub(super) fn decode(octets: &[u8]) -> Result<(Self, usize), OptionFault> {
         let mut terms = Self::default();
         let mut passed_on = 0;
         for entry in Entries::new(octets, limits::OPTIONS_BYTES_MAX)? {
@@ -51,10 +49,7 @@ impl Terms {
                 _ => {}
             }
         }
-        if passed_on > 0 {
-            terms.passed_on = Options::tail(octets, passed_on);
-        }
-        Ok(terms)
+        Ok((terms, passed_on))
     }
 
     /// Octets that [`write`](Self::write) is going to add.

@@ -212,11 +212,24 @@ impl Request {
     }
 
     fn encode(self) -> Frames {
-        let octets_after = 30 + self.service.as_bytes().len() + self.options.as_bytes().len();
-        let remaining = self.remaining.map_or(NO_END, |remaining| millis(remaining).min(NO_END - 1));
-        let head = Writer::new(WORKER_HEADER, command::REQUEST, octets_after).job(self.job).put([self.attempt]);
-        let head = head.put(remaining.to_be_bytes()).put(self.id.map_or(NO_ID, |id| id.0));
-        head.service(&self.service).put(self.options.as_bytes()).before(self.body)
+        let Self { job, attempt, remaining, id, service, options, body } = self;
+        Self::write(job, attempt, remaining, id, (&service, &options), body)
+    }
+
+    /// REQUEST, of parts that belong to somebody else.
+    pub fn write(
+        job: JobNumber,
+        attempt: u8,
+        remaining: Option<Duration>,
+        id: Option<RequestId>,
+        (service, options): (&ServiceName, &Options),
+        body: Frames,
+    ) -> Frames {
+        let octets_after = 30 + service.as_bytes().len() + options.as_bytes().len();
+        let remaining = remaining.map_or(NO_END, |remaining| millis(remaining).min(NO_END - 1));
+        let head = Writer::new(WORKER_HEADER, command::REQUEST, octets_after).job(job).put([attempt]);
+        let head = head.put(remaining.to_be_bytes()).put(id.map_or(NO_ID, |id| id.0));
+        head.service(service).put(options.as_bytes()).before(body)
     }
 }
 
