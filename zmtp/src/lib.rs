@@ -58,7 +58,7 @@ pub use socket::endpoint::{Endpoint, EndpointError};
 #[cfg(feature = "tokio")]
 pub use socket::event::Event;
 #[cfg(feature = "tokio")]
-pub use socket::options::{Backoff, Heartbeat, Limits, Options};
+pub use socket::options::{Backoff, Heartbeat, Limits, Moves, Options};
 #[cfg(feature = "tokio")]
 pub use socket::outlet::{Unsent, UnsentReason};
 #[cfg(feature = "tokio")]

@@ -6,7 +6,7 @@ mod common;
 use bytes::Bytes;
 use common::{Inbox, PATIENCE, echo, options, router};
 use protocol::{Frames, PeerId};
-use zmtp::{Dealer, Endpoint, Event, Limits, Options, Router, UnsentReason};
+use zmtp::{Backoff, Dealer, Endpoint, Event, Limits, Moves, Options, Router, UnsentReason};
 
 #[tokio::test]
 async fn a_message_goes_there_and_back_and_both_sides_see_the_peer_come_and_go() {
@@ -45,6 +45,31 @@ async fn messages_of_every_size_arrive_whole_and_in_order() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_dealer_follows_a_peer_that_moves_without_waiting_out_its_delay_and_takes_what_was_queued_along() {
+    let (first, from) = router(options()).await;
+    let (second, there) = router(options()).await;
+    let (tell, now) = tokio::sync::watch::channel(from.clone());
+    let (mut first, mut second) = (Inbox::new(first), Inbox::new(second));
+    // A delay that nobody waits out.
+    let reconnect = Backoff { first: PATIENCE * 10, max: PATIENCE * 10 };
+    let moves = Some(Moves { from: from.clone(), now: now.clone() });
+    let following = Options { reconnect, moves, ..options() };
+    let mut dealer = Inbox::new(Dealer::connect(from.clone(), following.clone()));
+    first.connected().await;
+    dealer.connected().await;
+    drop(first);
+    dealer.disconnected().await;
+    dealer.socket.try_send(Frames::from(["kept"])).unwrap();
+    tell.send_replace(there);
+    second.connected().await;
+    assert_eq!(second.message().await.1, Frames::from(["kept"]));
+    // A socket that was not sent there has nothing to do with it.
+    let (third, elsewhere) = router(options()).await;
+    let _other = Dealer::connect(elsewhere, following);
+    Inbox::new(third).connected().await;
 }
 
 #[tokio::test]

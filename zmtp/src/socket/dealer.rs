@@ -154,7 +154,7 @@ impl Keeper {
                 _ => backoff.delay(failures, fastrand::f64()),
             };
             failures = failures.saturating_add(1);
-            let Some(()) = self.unless_closed(tokio::time::sleep(delay)).await else { return };
+            let Some(()) = self.unless_closed(self.wait(delay)).await else { return };
         }
     }
 
@@ -180,8 +180,36 @@ impl Keeper {
         tokio::select! { biased; () = needless => None, done = work => Some(done) }
     }
 
+    /// Where the peer is.
+    fn target(&self) -> Endpoint {
+        match &self.shared.options.moves {
+            Some(moves) if moves.from == self.endpoint => moves.now.borrow().clone(),
+            _ => self.endpoint.clone(),
+        }
+    }
+
+    /// Waits for a while, or until the peer has moved.
+    async fn wait(&self, delay: Duration) {
+        let moved = async {
+            match &self.shared.options.moves {
+                Some(moves) => {
+                    let (mut now, target) = (moves.now.clone(), self.target());
+                    // An error means that nobody looks for it any more.
+                    if now.wait_for(|now| *now != target).await.is_err() {
+                        std::future::pending().await
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = moved => {}
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+
     async fn open(&self, id: PeerId) -> Result<(PeerId, Stream, Established), End> {
-        let opened = tokio::time::timeout(self.shared.options.handshake_timeout, dial(&self.endpoint)).await;
+        let opened = tokio::time::timeout(self.shared.options.handshake_timeout, dial(&self.target())).await;
         let Ok(Ok(mut stream)) = opened else {
             self.shared.counters.failed.fetch_add(1, Relaxed);
             return Err(End::Closed);

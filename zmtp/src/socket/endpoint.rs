@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -15,7 +15,8 @@ use std::str::FromStr;
 /// ```
 ///
 /// `tcp://*:5555` listens on every interface, and connects to this machine; port `*` or 0 listens on any free port.
-/// A host is a name, an IPv4 address or an IPv6 address in brackets.
+/// A host is a name, an IPv4 address or an IPv6 address in brackets; a link-local one with the number of its interface,
+/// as in `tcp://[fe80::1%2]:5555`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint(Place);
 
@@ -29,6 +30,8 @@ enum Place {
 enum Host {
     Any,
     Address(IpAddr),
+    /// An IPv6 address that means something on one interface only.
+    Scoped(Ipv6Addr, u32),
     Name(String),
 }
 
@@ -57,6 +60,7 @@ impl Endpoint {
         match &self.0 {
             Place::Ipc { .. } => true,
             Place::Tcp { host: Host::Address(address), .. } => address.is_loopback(),
+            Place::Tcp { host: Host::Scoped(address, _), .. } => address.is_loopback(),
             Place::Tcp { host: Host::Name(name), .. } => name == "localhost",
             Place::Tcp { host: Host::Any, .. } => false,
         }
@@ -80,6 +84,9 @@ impl Endpoint {
             }
             Place::Tcp { host: Host::Address(address), port } => {
                 Ok(Target::Tcp(vec![SocketAddr::new(*address, *port)]))
+            }
+            Place::Tcp { host: Host::Scoped(address, scope), port } => {
+                Ok(Target::Tcp(vec![SocketAddrV6::new(*address, *port, 0, *scope).into()]))
             }
             Place::Tcp { host: Host::Name(name), port } => {
                 Ok(Target::Tcp(tokio::net::lookup_host((name.as_str(), *port)).await?.collect()))
@@ -134,9 +141,7 @@ fn parse_tcp(address: &str) -> Result<Place, &'static str> {
     };
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let host = match (bracketed, host) {
-        (Some(inner), _) => {
-            Host::Address(IpAddr::V6(inner.parse().map_err(|_| "not an IPv6 address in the brackets")?))
-        }
+        (Some(inner), _) => parse_bracketed(inner)?,
         (None, "*") => Host::Any,
         (None, "") => return Err("no host"),
         (None, host) if host.contains(':') => return Err("an IPv6 address stands in brackets"),
@@ -144,6 +149,18 @@ fn parse_tcp(address: &str) -> Result<Place, &'static str> {
         (None, host) => host.parse().map_or_else(|_| Host::Name(host.to_owned()), Host::Address),
     };
     Ok(Place::Tcp { host, port })
+}
+
+fn parse_bracketed(inner: &str) -> Result<Host, &'static str> {
+    let not_one = "not an IPv6 address in the brackets";
+    let (address, scope) = inner.split_once('%').map_or((inner, None), |(address, scope)| (address, Some(scope)));
+    let address: Ipv6Addr = address.parse().map_err(|_| not_one)?;
+    match scope {
+        Some(scope) => {
+            Ok(Host::Scoped(address, scope.parse().map_err(|_| "not the number of an interface after the %")?))
+        }
+        None => Ok(Host::Address(address.into())),
+    }
 }
 
 fn parse_ipc(path: &str) -> Result<Place, &'static str> {
@@ -162,6 +179,9 @@ impl fmt::Display for Endpoint {
             Place::Tcp { host: Host::Any, port } => write!(formatter, "tcp://*:{port}"),
             Place::Tcp { host: Host::Address(address), port } => {
                 write!(formatter, "tcp://{}", SocketAddr::new(*address, *port))
+            }
+            Place::Tcp { host: Host::Scoped(address, scope), port } => {
+                write!(formatter, "tcp://{}", SocketAddrV6::new(*address, *port, 0, *scope))
             }
             Place::Tcp { host: Host::Name(name), port } => write!(formatter, "tcp://{name}:{port}"),
             Place::Ipc { path } => write!(formatter, "ipc://{}", path.display()),
@@ -186,6 +206,7 @@ mod tests {
             "tcp://127.0.0.1:5555",
             "tcp://*:5555",
             "tcp://[::1]:80",
+            "tcp://[fe80::1%2]:80",
             "tcp://broker.example:1",
             "ipc:///tmp/a b.sock",
             "ipc://relative",
@@ -210,6 +231,7 @@ mod tests {
             ("tcp://:5555", "no host"),
             ("tcp://::1:5555", "brackets"),
             ("tcp://[nine]:5555", "not an IPv6"),
+            ("tcp://[fe80::1%eth0]:5555", "not the number"),
             ("tcp://a/b:5555", "not a host name"),
             ("ipc://", "no path"),
             ("ipc://@abstract", "abstract"),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use protocol::{Frames, PeerId};
 
 use crate::socket::event::Event;
@@ -25,17 +24,13 @@ pub(crate) struct Intake<'a> {
     pub(crate) ttl: Option<Option<Duration>>,
 }
 
-/// Frames that a message holds without an allocation of its own; more weigh extra.
-const INLINE_FRAMES: usize = 6;
-
 impl Sink for Intake<'_> {
     fn message(&mut self, frames: Frames) {
         self.messages += 1;
         if self.discard {
             return;
         }
-        let spilled = if frames.len() > INLINE_FRAMES { frames.len() * size_of::<Bytes>() } else { 0 };
-        self.batch.bytes += size_of::<Event>() + spilled + frames.byte_count();
+        self.batch.bytes += size_of::<Event>() + frames.list_bytes() + frames.byte_count();
         self.batch.events.push(Event::Message { peer: self.peer, frames });
     }
 

@@ -7,6 +7,7 @@ use protocol::limits::{FRAMES_PER_MESSAGE_MAX, MESSAGE_BYTES_MAX};
 
 use crate::security::authority::Authority;
 use crate::security::mechanism::Mechanism;
+use crate::socket::endpoint::Endpoint;
 
 /// Settings of one socket.
 #[derive(Clone, Debug)]
@@ -32,6 +33,18 @@ pub struct Options {
     /// Who decides about the peers of a socket that asks them who they are: the server of PLAIN or CURVE, and over NULL
     /// the one that listens. Without it, NULL and CURVE let everybody in, and PLAIN nobody.
     pub authority: Option<Authority>,
+    /// Where a connecting socket finds its peer when that moves.
+    pub moves: Option<Moves>,
+}
+
+/// Where a peer is now that was at an endpoint once, as somebody else finds out. A connection that lives is kept; the
+/// next one is made to where the peer is by then.
+#[derive(Clone, Debug)]
+pub struct Moves {
+    /// Where it was; sockets that connect elsewhere take no notice.
+    pub from: Endpoint,
+    /// Where it is.
+    pub now: tokio::sync::watch::Receiver<Endpoint>,
 }
 
 /// PING and PONG (ZMTP 3.1). A peer that dies without a word is noticed after `interval + timeout` at the latest.
@@ -64,7 +77,8 @@ pub struct Limits {
     pub frames_max: usize,
     /// Messages that wait for one peer before `try_send` says Full.
     pub queue_messages_max: usize,
-    /// Bytes that wait for one peer before `try_send` says Full. One message passes this bound when nothing waits.
+    /// Bytes that wait for one peer before `try_send` says Full. The message that meets this bound may pass it, so that
+    /// a large one finds room behind a small one.
     pub queue_bytes_max: usize,
     /// Bytes that wait for all peers together; past it a peer that holds more than an equal share is Full.
     pub outbound_bytes_max: usize,
@@ -97,6 +111,7 @@ impl Default for Options {
             mechanism: Mechanism::Null,
             domain: String::new(),
             authority: None,
+            moves: None,
         }
     }
 }

@@ -203,7 +203,7 @@ impl State {
         }
         let held = self.flying.bytes + self.waiting.bytes();
         let messages = self.flying.messages + self.waiting.messages();
-        let fits = held == 0 || held.saturating_add(bytes) <= limits.queue_bytes_max;
+        let fits = held <= limits.queue_bytes_max;
         if messages >= limits.queue_messages_max || !fits || !self.charge.allows(held.saturating_add(bytes)) {
             return Err(UnsentReason::Full);
         }

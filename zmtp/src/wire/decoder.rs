@@ -62,7 +62,7 @@ impl Decoder {
     /// Memory held for a message of which not everything has come, in octets.
     pub fn held_bytes(&self) -> usize {
         let large = self.large.as_ref().map_or(0, Large::held_bytes);
-        let frames = self.frames.len() * size_of::<Bytes>();
+        let frames = self.frames.list_bytes();
         self.bytes.saturating_sub(self.large.as_ref().map_or(0, Large::size)) + frames + large
     }
 

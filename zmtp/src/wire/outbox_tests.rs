@@ -46,6 +46,34 @@ fn a_message_without_frames_travels_as_one_empty_frame() {
 }
 
 #[test]
+fn a_burst_takes_the_large_buffer_that_another_one_gave_back() {
+    let burst = |outbox: &mut Outbox| {
+        for _ in 0..100 {
+            outbox.push(&Frames::from([Bytes::from(vec![7; 1000])]));
+        }
+        outbox.octets.as_ptr()
+    };
+    let (mut first, mut second) = (Outbox::default(), Outbox::default());
+    let buffer = burst(&mut first);
+    let written = first.octets.clone();
+    first.clear();
+    assert_eq!(burst(&mut second), buffer);
+    assert_eq!(second.octets, written);
+}
+
+#[test]
+fn no_more_spare_buffers_are_kept_than_a_few_of_a_bounded_size() {
+    for size in [KEPT_BYTES_MAX, SPARE_BYTES_MAX + 1] {
+        give_spare(Vec::with_capacity(size));
+        assert!(SPARES.with_borrow(Vec::is_empty), "{size}");
+    }
+    for _ in 0..=SPARES_MAX {
+        give_spare(Vec::with_capacity(LARGE_BYTES));
+    }
+    assert_eq!(SPARES.with_borrow(Vec::len), SPARES_MAX);
+}
+
+#[test]
 fn a_cleared_outbox_keeps_no_huge_buffer() {
     let mut outbox = outbox(&vec![message(&[4000]); 1000]);
     outbox.clear();
