@@ -12,6 +12,7 @@ use protocol::{Instant, PeerId, Rights, ServiceName};
 
 use crate::account::{Entry, Holder, InFlight};
 use crate::broker::{Broker, Output};
+use crate::clients::Client;
 use crate::event::{Departure, Event, RequestEnd};
 use crate::job::Origin;
 use crate::speech::{Speech, farewell};
@@ -19,11 +20,13 @@ use crate::speech::{Speech, farewell};
 /// A connection, whoever is behind it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// What the peer calls itself, or empty.
-    pub(crate) identity: Bytes,
+    /// Whose it is.
+    pub(crate) client: Client,
     /// Messages that it did not take.
     pub(crate) missed: u64,
     pub(crate) rights: Arc<Rights>,
+    /// Whether it has spoken as a client of 0.3, which understands DRAIN.
+    pub(crate) is_native_client: bool,
     /// Where its limits are counted; `None` when it has none.
     holder: Option<Holder>,
 }
@@ -43,21 +46,16 @@ impl Broker {
                 return self.output(Output::Close { peer });
             }
         }
-        if !identity.is_empty() {
-            self.identities.insert(identity.clone(), peer);
-        }
-        self.peers.insert(peer, Connection { identity, missed: 0, rights, holder });
+        let client = self.clients.enter(peer, &rights, identity);
+        self.peers.insert(peer, Connection { client, missed: 0, rights, is_native_client: false, holder });
     }
 
     pub(crate) fn on_disconnected(&mut self, now: Instant, peer: PeerId) {
         if mutants::on(Mutant::KeepConnection) {
             return self.remove_worker(now, peer, Departure::Closed);
         }
-        if let Some(Connection { identity, holder, .. }) = self.peers.remove(&peer) {
-            // A successor under the same identity keeps it: removal is by connection, not by name.
-            if self.identities.get(&identity) == Some(&peer) {
-                self.identities.remove(&identity);
-            }
+        if let Some(Connection { client, holder, .. }) = self.peers.remove(&peer) {
+            self.clients.leave(peer, &client);
             if let Some(holder) = holder {
                 self.accounts.leave(&holder, peer);
             }
@@ -115,7 +113,7 @@ impl Broker {
         service: &ServiceName,
     ) -> Option<(Origin, Result<Option<InFlight>, RequestEnd>)> {
         let connection = self.peers.get(&peer)?;
-        let client = Origin { peer, identity: connection.identity.clone() };
+        let client = Origin { peer, client: connection.client.clone() };
         let charged = match &connection.holder {
             Some(holder) => self.accounts.charge(now, holder, peer),
             None => Ok(()),

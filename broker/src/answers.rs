@@ -1,5 +1,6 @@
 //! Answers on their way to clients: parts, the end, and failures (RFC 7 and 18, client side; MDP-0.3, 7.1 and 7.6).
 
+use protocol::limits::{ENVELOPE_FRAMES_MAX, FRAMES_PER_MESSAGE_MAX};
 use protocol::mdp::v03::{Options, Outcome, Status};
 use protocol::mutants::{self, Mutant};
 use protocol::{Frames, PeerId};
@@ -8,23 +9,33 @@ use crate::broker::Broker;
 use crate::config::ErrorReplies;
 use crate::event::{Event, RequestEnd};
 use crate::job::{Job, Origin, ReplyState};
-use crate::request::{Answer, Form, Request};
+use crate::request::{Form, Request};
 use crate::speech::because;
 
 impl Broker {
     /// Passes a part of an answer on, or keeps it for a client that takes one reply only.
     pub(crate) fn pass_partial(&mut self, job: &mut Job, body: Frames) {
+        if matches!(job.reply, ReplyState::Untouched) && !job.request.form.streams() {
+            job.reply = ReplyState::Gathering(Box::default());
+        }
         match &mut job.reply {
-            ReplyState::Over => {}
+            ReplyState::Over => self.counters.late += 1,
             ReplyState::Untouched | ReplyState::Streaming(_) => {
                 if self.stays_whole(job) {
+                    let number = if mutants::on(Mutant::ForgetParts) { 0 } else { job.parts };
+                    let message = job.request.form.write_part(&job.request.service, number, body);
+                    if self.is_too_large(&message) {
+                        job.reply = ReplyState::Over;
+                        return self.fail_job(job, RequestEnd::ReplyTooLarge);
+                    }
                     self.counters.partials += 1;
-                    self.answer(&job.client, &job.request, Answer::Partial { number: job.parts, body });
+                    self.deliver(&job.client, message);
                 }
             }
             ReplyState::Gathering(parts) => {
                 let byte_count = parts.byte_count() + body.byte_count();
-                if byte_count > self.config.limits.gathered_bytes_max || parts.len() + body.len() > REPLY_FRAMES_MAX {
+                let bytes_max = self.config.limits.gathered_bytes_max;
+                if byte_count > bytes_max || parts.len() + body.len() > REPLY_FRAMES_MAX {
                     job.reply = ReplyState::Over;
                     return self.fail_job(job, RequestEnd::ReplyTooLarge);
                 }
@@ -57,36 +68,63 @@ impl Broker {
             && status.is_success()
         {
             self.pass_partial(&mut job, body);
-            if let ReplyState::Gathering(parts) = job.reply {
-                self.counters.replies += 1;
-                self.answer(&job.client, &job.request, Answer::whole(parts));
+            if let ReplyState::Gathering(parts) = std::mem::replace(&mut job.reply, ReplyState::Over) {
+                self.conclude(job, status, options, *parts);
             }
             return;
         }
         let whole = match job.reply {
-            ReplyState::Over => mutants::on(Mutant::AnswerAfterFailure),
+            ReplyState::Over => {
+                self.counters.late += 1;
+                mutants::on(Mutant::AnswerAfterFailure)
+            }
             ReplyState::Streaming(_) => self.stays_whole(&mut job),
             ReplyState::Untouched | ReplyState::Gathering(_) => true,
         };
-        if !whole {
-            return;
+        if whole {
+            self.conclude(job, status, options, body);
         }
-        // The head of 0.3 is one frame, so its bodies may have more frames than fit behind the heads of 0.1 and 0.2.
-        if matches!(job.request.form, Form::Old { .. }) && body.len() > REPLY_FRAMES_MAX {
-            return self.fail_job(&job, RequestEnd::ReplyTooLarge);
+    }
+
+    /// Sends the end of an answer, if one message can hold it, and remembers it.
+    fn conclude(&mut self, mut job: Job, status: Status, options: Options, body: Frames) {
+        let parts = job.parts - u32::from(mutants::on(Mutant::StaleCount) && job.parts > 0);
+        let outcome = Outcome { parts, status, options };
+        let message = job.request.form.write(&job.request.service, &outcome, body);
+        if self.is_too_large(&message) {
+            return self.fail_job(&mut job, RequestEnd::ReplyTooLarge);
         }
+        self.count_ended(&job, status, outcome.options.reason());
         self.counters.replies += 1;
-        let outcome = Outcome { parts: job.parts, status, options };
-        self.answer(&job.client, &job.request, Answer::Final { outcome, body });
+        let reachable = self.reachable(&job.client);
+        if status.is_not_taken() && job.parts == 0 {
+            self.forget(&mut job);
+        } else {
+            // Whoever has left for good asks for nothing again.
+            let is_kept = job.parts == 0 && (reachable.is_some() || job.client.client.returns());
+            self.settle(&mut job, Some(&message).filter(|_| is_kept));
+        }
+        match reachable {
+            Some(peer) => self.send(peer, message),
+            None => self.counters.undeliverable += 1,
+        }
+    }
+
+    /// Whether no socket takes this message: what surrounds a body is not the same on both sides of a broker.
+    fn is_too_large(&self, message: &Frames) -> bool {
+        message.len() > FRAMES_PER_MESSAGE_MAX || message.byte_count() > self.config.limits.message_bytes_max
     }
 
     /// Ends a request that was accepted without an answer from a worker.
-    pub(crate) fn fail_job(&mut self, job: &Job, end: RequestEnd) {
+    pub(crate) fn fail_job(&mut self, job: &mut Job, end: RequestEnd) {
+        self.count_ended(job, end.native_status(), Some(end.reason()));
+        self.settle(job, None);
         self.end(&job.client, &job.request, job.parts, end);
     }
 
     /// Refuses a request.
     pub(crate) fn fail(&mut self, client: &Origin, request: &Request, end: RequestEnd) {
+        self.count_refused(&request.service, end);
         self.end(client, request, 0, end);
     }
 
@@ -95,15 +133,23 @@ impl Broker {
         self.counters.failed += 1;
         let answer = match request.form {
             Form::Native(_) => {
-                let outcome = Outcome { parts, status: end.native_status(), options: because(end.reason()) };
-                (end != RequestEnd::Abandoned).then_some(Answer::Final { outcome, body: Frames::new() })
+                let outcome = Outcome { parts, status: end.native_status(), options: self.words(end) };
+                (end != RequestEnd::Abandoned).then_some((outcome, Frames::new()))
             }
-            Form::Old { .. } => self.tells(end).then(|| Answer::whole(Frames::from([end.status()]))),
+            Form::Old { .. } => self.tells(end).then(|| (Outcome::OK, Frames::from([end.status()]))),
         };
-        if let Some(answer) = answer {
-            self.answer(client, request, answer);
+        if let Some((outcome, body)) = answer {
+            self.deliver(client, request.form.write(&request.service, &outcome, body));
         }
         self.report_end(client.peer, request, end);
+    }
+
+    /// Why a request ended, and where else to go or when to come again if this is no place to be.
+    fn words(&self, end: RequestEnd) -> Options {
+        match end {
+            RequestEnd::Draining | RequestEnd::NotWorkedOff | RequestEnd::BrokerEnds => self.hints(end.reason()),
+            end => because(end.reason()),
+        }
     }
 
     /// Whether a client of 0.1 or 0.2 is told how its request ended. These dialects have no error reply: they are told
@@ -112,18 +158,24 @@ impl Broker {
     fn tells(&self, end: RequestEnd) -> bool {
         match end {
             RequestEnd::NoWorker
+            | RequestEnd::Draining
             | RequestEnd::Disabled
             | RequestEnd::Forbidden
             | RequestEnd::TooFast
             | RequestEnd::TooManyInFlight
             | RequestEnd::TooManyConnections => true,
             RequestEnd::Abandoned => false,
+            // These dialects have neither ids, CANCEL nor deadlines.
+            RequestEnd::Duplicate | RequestEnd::Cancelled | RequestEnd::Overdue => false,
             RequestEnd::QueueFull
             | RequestEnd::BrokerFull
             | RequestEnd::WaitedTooLong
+            | RequestEnd::NotWorkedOff
+            | RequestEnd::BrokerEnds
             | RequestEnd::AttemptsExhausted
             | RequestEnd::StreamBroken
-            | RequestEnd::ReplyTooLarge => self.config.error_replies == ErrorReplies::StatusFrame,
+            | RequestEnd::ReplyTooLarge
+            | RequestEnd::RequestTooLarge => self.config.error_replies == ErrorReplies::StatusFrame,
         }
     }
 
@@ -131,6 +183,10 @@ impl Broker {
         let service = request.service.detached();
         match end {
             RequestEnd::Forbidden => self.counters.forbidden += 1,
+            RequestEnd::Draining => {
+                self.counters.turned_away += 1;
+                return self.tell(Event::RequestFailed { client, service, end });
+            }
             end if end.is_denial() => self.counters.limited += 1,
             end => return self.tell(Event::RequestFailed { client, service, end }),
         }
@@ -138,18 +194,19 @@ impl Broker {
         self.tell(Event::RequestDenied { client, name, service, end });
     }
 
-    /// Sends a client an answer in its own form, if it can still be reached.
-    fn answer(&mut self, client: &Origin, request: &Request, answer: Answer) {
+    /// Sends a client what it is told, if it can still be reached.
+    fn deliver(&mut self, client: &Origin, message: Frames) {
         match self.reachable(client) {
-            Some(peer) => self.answer_to(peer, request, answer),
+            Some(peer) => self.send(peer, message),
             None => self.counters.undeliverable += 1,
         }
     }
 
-    pub(crate) fn answer_to(&mut self, peer: PeerId, request: &Request, answer: Answer) {
-        self.send(peer, request.form.write(&request.service, answer));
+    /// Answers with success in one piece.
+    pub(crate) fn answer_to(&mut self, peer: PeerId, request: &Request, body: Frames) {
+        self.send(peer, request.form.write(&request.service, &Outcome::OK, body));
     }
 }
 
 /// Frames that a reply may have behind what 0.1 and 0.2 need for envelope and header.
-const REPLY_FRAMES_MAX: usize = protocol::limits::FRAMES_PER_MESSAGE_MAX - protocol::limits::ENVELOPE_FRAMES_MAX - 4;
+const REPLY_FRAMES_MAX: usize = FRAMES_PER_MESSAGE_MAX - ENVELOPE_FRAMES_MAX - 4;

@@ -2,13 +2,15 @@
 //!
 //! This file holds the state and sends each input to its arm; the arms live in `admission` (connections and
 //! their rights), `client_side` (requests), `answers` (what clients are told), `worker_side` (registration, replies,
-//! heartbeats), `native` (what only 0.3 can say), `dispatch` (queues and matching) and `management` (MMI).
+//! heartbeats), `native` (what only 0.3 can say), `cancel` (ends before the answer), `duplicates`, `dispatch` (queues
+//! and matching), `drain` (leaving), `management` and `report` (MMI).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::mdp::v03::{self, Status};
+use protocol::mdp::v03;
 use protocol::mdp::{self, FromPeer, worker::FromWorker};
 use protocol::mutants::{self, Mutant};
 use protocol::timers::Timers;
@@ -17,12 +19,16 @@ use rustc_hash::FxHashMap;
 
 use crate::account::Accounts;
 use crate::admission::Connection;
+use crate::clients::Clients;
 use crate::config::Config;
+use crate::drain::Draining;
 use crate::event::{Counters, Departure, Event};
-use crate::job::{Course, Origin};
-use crate::roster::Roster;
+use crate::job::{Course, JobId, Origin};
+use crate::kept::Kept;
+use crate::keyed::Key;
+use crate::known::Known;
+use crate::roster::{Pace, Roster};
 use crate::service::{ServiceId, Services};
-use crate::speech::farewell;
 
 /// What may happen to a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +66,11 @@ pub enum Input {
         /// To whom it should have gone.
         peer: PeerId,
     },
+    /// The process shall end: work off what was accepted, in this time at the latest, and finish.
+    Drain {
+        /// How long that may take.
+        grace: Duration,
+    },
     /// The process ends: tell the workers and finish.
     Shutdown,
 }
@@ -81,7 +92,7 @@ pub enum Output {
     },
     /// Something that an operator may want to know.
     Event(Event),
-    /// The last output after [`Input::Shutdown`].
+    /// The last output, after [`Input::Drain`], [`Input::Shutdown`], or what an operator asked for (`mmi.drain`).
     Finished,
 }
 
@@ -91,14 +102,24 @@ pub struct Broker {
     pub(crate) config: Config,
     pub(crate) services: Services,
     pub(crate) roster: Roster,
+    pub(crate) pace: Pace,
     pub(crate) timers: Timers<Alarmed>,
     pub(crate) counters: Counters,
     pub(crate) queued: Queued,
     pub(crate) jobs: u64,
     pub(crate) peers: FxHashMap<PeerId, Connection>,
-    pub(crate) identities: BTreeMap<Bytes, PeerId>,
+    pub(crate) clients: Clients,
+    pub(crate) known: Known,
+    pub(crate) kept: Kept,
     pub(crate) accounts: Accounts,
-    outputs: VecDeque<Output>,
+    pub(crate) draining: Draining,
+    /// Whether each request's end is told.
+    pub(crate) tells_requests: bool,
+    /// When it began to serve.
+    pub(crate) since: Instant,
+    /// The instant of the present input.
+    pub(crate) now: Instant,
+    pub(crate) outputs: VecDeque<Output>,
 }
 
 /// What an alarm is for.
@@ -108,6 +129,14 @@ pub(crate) enum Alarmed {
     Worker(PeerId),
     /// A service: a request in its queue may have waited too long.
     Queue(ServiceId),
+    /// A request that a worker has: its deadline is over.
+    Deadline(PeerId, JobId),
+    /// What has been kept for its window.
+    Kept,
+    /// The broker: its time to drain is over.
+    Drained,
+    /// A service: its time to drain is over.
+    ServiceDrained(ServiceId),
 }
 
 /// What waits in all queues together.
@@ -121,6 +150,7 @@ impl Broker {
     /// A broker that knows nobody yet.
     pub fn new(config: Config) -> Self {
         Self {
+            pace: Pace::new(&config),
             config,
             services: Services::default(),
             roster: Roster::default(),
@@ -129,15 +159,46 @@ impl Broker {
             queued: Queued::default(),
             jobs: 0,
             peers: FxHashMap::default(),
-            identities: BTreeMap::new(),
+            clients: Clients::default(),
+            known: Known::new(Key::new(0)),
+            kept: Kept::default(),
             accounts: Accounts::default(),
+            draining: Draining::default(),
+            tells_requests: false,
+            since: Instant::ZERO,
+            now: Instant::ZERO,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Says when it begins to serve; without, that is at the origin of time.
+    #[must_use]
+    pub fn since(self, now: Instant) -> Self {
+        Self { since: now, ..self }
+    }
+
+    /// The same broker with a secret, before it knows anybody: clients that do not know it cannot make tables slow by
+    /// the ids that they choose.
+    #[must_use]
+    pub fn keyed(mut self, secret: u64) -> Self {
+        self.known = Known::new(Key::new(secret));
+        self
+    }
+
+    /// Tells of the end of each request ([`Event::RequestEnded`]), which costs an allocation; without, it does not.
+    #[must_use]
+    pub fn telling_requests(self, tells_requests: bool) -> Self {
+        Self { tells_requests, ..self }
     }
 
     /// Totals since the start.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// The services that have workers, in the order of their names.
+    pub fn served(&self) -> impl Iterator<Item = &ServiceName> {
+        self.services.iter().filter(|service| service.workers > 0).map(|service| &service.name)
     }
 
     /// Registered workers of all services.
@@ -163,7 +224,12 @@ impl Broker {
 
     /// Services known: those with workers, queued requests or a filter.
     pub fn services(&self) -> usize {
-        self.services.iter().count()
+        self.services.len()
+    }
+
+    /// Requests that workers have, of all services.
+    pub fn in_flight(&self) -> usize {
+        self.services.in_flight()
     }
 
     /// Connections, of whatever peers.
@@ -172,8 +238,8 @@ impl Broker {
     }
 
     fn on_message(&mut self, now: Instant, peer: PeerId, frames: Frames) {
-        if v03::is_spoken_in(&frames) {
-            return self.on_native(now, peer, frames);
+        if let Some(side) = v03::side(&frames) {
+            return self.on_native(now, peer, side, frames);
         }
         match mdp::decode(frames) {
             Ok(FromPeer::Client(request)) => self.on_request(now, peer, request.into()),
@@ -201,13 +267,6 @@ impl Broker {
         }
     }
 
-    fn on_shutdown(&mut self, now: Instant) {
-        for peer in self.roster.peers() {
-            self.expel(now, peer, Departure::Shutdown, farewell(Status::DRAINING, "the broker ends"));
-        }
-        self.output(Output::Finished);
-    }
-
     /// Where an answer can go now: to the connection that asked, or to the one that has taken its identity since.
     pub(crate) fn reachable(&self, client: &Origin) -> Option<PeerId> {
         if mutants::on(Mutant::AnswerSomebodyElse) {
@@ -216,7 +275,7 @@ impl Broker {
         if self.peers.contains_key(&client.peer) {
             return Some(client.peer);
         }
-        self.identities.get(&client.identity).copied()
+        self.clients.newest(&client.client)
     }
 
     /// Where parts of an answer go now, and what has been missed there; `None` when they go nowhere. While it stays the
@@ -244,23 +303,35 @@ impl Machine for Broker {
     type Output = Output;
 
     fn handle(&mut self, now: Instant, input: Input) {
+        self.now = now;
         match input {
             Input::Connected { peer, identity, rights } => self.on_connected(now, peer, identity, rights),
             Input::Rights { peer, rights } => self.on_rights(now, peer, rights),
             Input::Message { peer, frames } => self.on_message(now, peer, frames),
             Input::Disconnected { peer } => self.on_disconnected(now, peer),
             Input::Refused { peer } => self.on_refused(now, peer),
-            Input::Shutdown => self.on_shutdown(now),
+            Input::Drain { grace } => self.on_drain(now, grace),
+            Input::Shutdown => self.finish(now),
+        }
+        self.end_drains(now);
+        if self.timers.is_crowded() {
+            self.sweep_timers();
         }
     }
 
     fn tick(&mut self, now: Instant) {
+        self.now = now;
         while let Some((alarmed, at)) = self.timers.pop_due(now) {
             match alarmed {
                 Alarmed::Worker(peer) => self.on_worker_alarm(now, peer, at),
                 Alarmed::Queue(service) => self.on_queue_alarm(now, service, at),
+                Alarmed::Deadline(worker, job) => self.on_deadline(now, worker, job),
+                Alarmed::Kept => self.on_kept_alarm(now, at),
+                Alarmed::Drained => self.on_drained_alarm(now, at),
+                Alarmed::ServiceDrained(service) => self.on_service_drained(now, service, at),
             }
         }
+        self.end_drains(now);
     }
 
     fn poll(&mut self) -> Option<Output> {

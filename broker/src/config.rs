@@ -8,6 +8,12 @@ use protocol::{PeerLimits, ServiceName, limits};
 /// The broker's settings.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What the broker calls itself when it is asked.
+    pub name: String,
+    /// Endpoints where whoever is turned away by a drain can go instead, best first.
+    pub elsewhere: Vec<String>,
+    /// How long a server works off what it has accepted when its process is asked to end.
+    pub drain_grace: Duration,
     /// How often each side shows that it lives.
     pub heartbeat: Duration,
     /// How many silent intervals make a worker dead; 3 to 5 by RFC 7.
@@ -33,6 +39,19 @@ pub struct Limits {
     pub services_max: usize,
     /// Bytes of the PARTIALs kept for one client that cannot take a reply in parts.
     pub gathered_bytes_max: usize,
+    /// Bytes of a message; a server takes what its socket allows.
+    pub message_bytes_max: usize,
+    /// Bytes of requests that one worker has at once, whatever its credit; one request may pass it. A server takes what
+    /// its socket can hold for a worker, or a burst would make it look as if it did not read.
+    pub worker_bytes_max: usize,
+    /// How long the answer to a request with an id is kept for whoever asks again; 120 s unless memory is short.
+    pub kept_window: Duration,
+    /// Requests that are remembered after their end. The oldest go first, ids of requests that run once go last.
+    pub kept_answers_max: usize,
+    /// Bytes of kept answers.
+    pub kept_bytes_max: usize,
+    /// Bytes of an answer that is kept; a larger one is not.
+    pub kept_answer_bytes_max: usize,
     /// How much one peer may do, where its rights do not say otherwise.
     pub per_peer: PeerLimits,
 }
@@ -92,6 +111,9 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            name: "majordomo".to_owned(),
+            elsewhere: Vec::new(),
+            drain_grace: Duration::ZERO,
             heartbeat: limits::HEARTBEAT_INTERVAL,
             liveness: limits::HEARTBEAT_LIVENESS,
             limits: Limits::default(),
@@ -109,6 +131,12 @@ impl Default for Limits {
             queued_bytes_max: 128 << 20,
             services_max: 20_000,
             gathered_bytes_max: 16 << 20,
+            message_bytes_max: limits::MESSAGE_BYTES_MAX,
+            worker_bytes_max: 12 << 20,
+            kept_window: Duration::from_secs(120),
+            kept_answers_max: 100_000,
+            kept_bytes_max: 64 << 20,
+            kept_answer_bytes_max: 256 << 10,
             per_peer: PeerLimits::default(),
         }
     }

@@ -6,19 +6,21 @@
 use std::time::Duration;
 
 use protocol::mutants::{self, Mutant};
-use protocol::{Frames, Instant, PeerId};
+use protocol::timers::Alarm;
+use protocol::{Instant, PeerId};
 
 use crate::broker::{Alarmed, Broker};
 use crate::event::{Event, RequestEnd};
 use crate::job::{Job, JobId, ReplyState};
-use crate::queue::Queue;
-use crate::service::ServiceId;
+use crate::known::Stage;
+use crate::queue::{Queue, Seat};
+use crate::service::{Service, ServiceId};
 
 impl Broker {
     /// Gives queued requests to waiting workers until one of the two runs out.
     pub(crate) fn dispatch(&mut self, now: Instant, id: ServiceId) {
         while let Some(service) = self.services.get(id).filter(|service| !service.queue.is_empty()) {
-            let Some(peer) = service.next_waiting().filter(|peer| self.roster.get(*peer).is_some()) else { break };
+            let Some(peer) = self.next_worker(service) else { break };
             // A worker that was called in vain keeps its place.
             let Some(job) = self.next_request(now, id) else { break };
             self.assign(now, peer, job);
@@ -26,9 +28,19 @@ impl Broker {
         self.services.forget_if_unneeded(id);
     }
 
+    /// The worker that is called next. Whoever stands in a line is there.
+    pub(crate) fn next_worker(&self, service: &Service) -> Option<PeerId> {
+        let is_there = |peer: &PeerId| !mutants::on(Mutant::KeepStalePlaces) || self.roster.get(*peer).is_some();
+        service.next_waiting().filter(is_there)
+    }
+
     /// Gives a worker what it can take now; its services take turns, so that none of them starves behind another.
     pub(crate) fn serve(&mut self, now: Instant, peer: PeerId) {
         let Some(worker) = self.roster.get_mut(peer) else { return };
+        if let [id] = worker.services.as_slice() {
+            let id = *id;
+            return self.dispatch(now, id);
+        }
         let turns = worker.services.len().min(1);
         worker.services.rotate_left(turns);
         for index in 0..worker.services.len() {
@@ -40,11 +52,11 @@ impl Broker {
     /// The next request that is worth a worker's time.
     fn next_request(&mut self, now: Instant, id: ServiceId) -> Option<Job> {
         loop {
-            let job = self.pop_front(id)?;
+            let mut job = self.pop_front(id)?;
             if job.expires <= now && !mutants::on(Mutant::RunExpired) {
-                self.fail_job(&job, RequestEnd::WaitedTooLong);
+                self.fail_job(&mut job, RequestEnd::WaitedTooLong);
             } else if self.reachable(&job.client).is_none() && !self.runs_abandoned(&job) {
-                self.fail_job(&job, RequestEnd::Abandoned);
+                self.fail_job(&mut job, RequestEnd::Abandoned);
             } else {
                 return Some(job);
             }
@@ -52,36 +64,56 @@ impl Broker {
     }
 
     fn runs_abandoned(&self, job: &Job) -> bool {
-        self.config.policy(&job.request.service).run_abandoned || mutants::on(Mutant::RunAbandoned)
+        self.services.get(job.place).is_some_and(|service| service.policy.run_abandoned)
+            || mutants::on(Mutant::RunAbandoned)
     }
 
-    fn assign(&mut self, now: Instant, peer: PeerId, mut job: Job) {
+    pub(crate) fn assign(&mut self, now: Instant, peer: PeerId, mut job: Job) {
         self.jobs += 1;
         job.id = JobId(self.jobs);
         job.attempts += u32::from(!mutants::on(Mutant::ForgetAttempts));
-        let worker = self.roster.get_mut(peer).expect("dispatch has asked whether this worker is there");
+        let worker = self.roster.get_mut(peer).expect("whoever is called is there");
         let frames = worker.speech.request(now, &job);
-        worker.take_on(now, job);
+        self.services.fly(job.place);
+        if let Some(ticket) = job.ticket {
+            self.known.move_to(ticket, Stage::Running(peer, job.id));
+        }
+        if let Some(deadline) = job.request.deadline {
+            self.timers.arm(&mut Alarm::default(), Alarmed::Deadline(peer, job.id), deadline);
+        }
+        worker.take_on(now, job, &frames);
+        self.services.line_up(worker, peer, self.config.limits.worker_bytes_max);
+        let wakes = worker.wakes(&self.pace, &self.services);
+        self.timers.arm(&mut worker.alarm, Alarmed::Worker(peer), wakes);
         self.counters.dispatched += 1;
         self.send(peer, frames);
-        self.join_lines(peer);
-        self.arm_worker(peer);
     }
 
-    /// Gives a worker that can take another request its place in the lines of its services, anew after each change of
-    /// what it has in flight.
+    /// Gives a worker its place in the lines and its alarm, after what it has in flight or may have has changed.
+    pub(crate) fn place_worker(&mut self, peer: PeerId) {
+        let Some(worker) = self.roster.get_mut(peer) else { return };
+        self.services.line_up(worker, peer, self.config.limits.worker_bytes_max);
+        let wakes = worker.wakes(&self.pace, &self.services);
+        self.timers.arm(&mut worker.alarm, Alarmed::Worker(peer), wakes);
+    }
+
+    /// Gives a worker its place in the lines, as it now deserves.
     pub(crate) fn join_lines(&mut self, peer: PeerId) {
+        let Some(worker) = self.roster.get_mut(peer) else { return };
+        self.services.line_up(worker, peer, self.config.limits.worker_bytes_max);
+    }
+
+    /// Gives a worker no more requests until it joins the lines again.
+    pub(crate) fn leave_lines(&mut self, peer: PeerId) {
         let Some(worker) = self.roster.get_mut(peer) else { return };
         if let Some(place) = worker.place.take() {
             self.services.leave_lines(&worker.services, place);
-        }
-        if worker.has_credit() {
-            worker.place = Some(self.services.join_lines(&worker.services, peer, worker.load()));
         }
     }
 
     /// Takes a request back from a worker that left: into which queue, unless it has ended.
     pub(crate) fn take_back(&mut self, mut job: Job) -> Option<ServiceId> {
+        self.services.land(job.place);
         let end = match job.reply {
             ReplyState::Over => return None,
             _ if mutants::on(Mutant::ForgetRequeue) => return None,
@@ -89,23 +121,25 @@ impl Broker {
             ReplyState::Streaming(_) => Some(RequestEnd::StreamBroken),
             ReplyState::Untouched | ReplyState::Gathering(_) => {
                 let extra = u32::from(mutants::on(Mutant::AttemptsOffByOne));
-                let attempts_max = self.config.policy(&job.request.service).attempts_max + extra;
+                let policy = self.config.policy(&job.request.service);
+                let attempts_max =
+                    if job.runs_once() && !mutants::on(Mutant::RunOnceTwice) { 1 } else { policy.attempts_max + extra };
                 (job.attempts >= attempts_max).then_some(RequestEnd::AttemptsExhausted)
             }
         };
         if let Some(end) = end {
-            self.fail_job(&job, end);
+            self.fail_job(&mut job, end);
             return None;
         }
         // A worker that gives a service up may be the last to know it.
-        let id = self.services.find_or_add(&job.request.service, self.config.limits.services_max);
+        let id = self.services.find_or_add(&job.request.service, &self.config);
         let Some(id) = id.filter(|id| self.has_room_again(*id, &job)) else {
-            self.fail_job(&job, RequestEnd::BrokerFull);
+            self.fail_job(&mut job, RequestEnd::BrokerFull);
             return id;
         };
         job.parts = 0;
-        if let (ReplyState::Gathering(parts), false) = (&mut job.reply, mutants::on(Mutant::KeepAbortedParts)) {
-            *parts = Frames::new();
+        if matches!(job.reply, ReplyState::Gathering(_)) && !mutants::on(Mutant::KeepAbortedParts) {
+            job.reply = ReplyState::Untouched;
         }
         self.counters.requeued += 1;
         let service = job.request.service.detached();
@@ -117,8 +151,12 @@ impl Broker {
     /// Whether a request that comes back can wait: the limits over all services hold for it, too, or workers that come
     /// and go could fill the queues without end. It was there first, so the newest of whoever holds most gives way.
     fn has_room_again(&mut self, id: ServiceId, job: &Job) -> bool {
-        // What a waiting worker takes at once needs no room.
-        if self.services.get(id).is_some_and(|service| service.waiting() > service.queue.len()) {
+        // What a waiting worker takes at once needs no room. One that offers several services waits for all of them
+        // with the same credit, so it is not counted for any.
+        let is_for_this = |peer: &PeerId| self.roster.get(*peer).is_some_and(|worker| worker.services.len() == 1);
+        if let Some(service) = self.services.get(id)
+            && service.line.iter().filter(is_for_this).nth(service.queue.len()).is_some()
+        {
             return true;
         }
         while self.is_full(job.byte_count) {
@@ -138,13 +176,15 @@ impl Broker {
         if mutants::on(Mutant::KeepExpiredRequests) {
             return;
         }
-        // Looking through every lane has its price: not more often than that, however the deadlines lie.
+        // Looking through every lane has its price: not more often than that, however the deadlines lie, and whoever
+        // adds others meanwhile.
+        let waiting = u32::try_from(self.queued.requests).unwrap_or(u32::MAX);
+        service.next_look = now + EXPIRY_PAUSE.saturating_mul(waiting);
         let look = |queue: &mut Queue| (queue.expire(now), queue.first_expiry());
         let (expired, next) = self.services.change_queue(id, look).unwrap_or_default();
-        let next = next.map(|next| next.max(now + EXPIRY_PAUSE));
-        for job in expired {
+        for mut job in expired {
             self.unqueue(&job);
-            self.fail_job(&job, RequestEnd::WaitedTooLong);
+            self.fail_job(&mut job, RequestEnd::WaitedTooLong);
         }
         if let Some(next) = next {
             self.arm_queue(id, next);
@@ -157,29 +197,49 @@ impl Broker {
         self.timers.len()
     }
 
-    fn arm_queue(&mut self, id: ServiceId, at: Instant) {
+    /// Workers, services and requests come and go; the wake-ups for those that are gone go with them.
+    pub(crate) fn sweep_timers(&mut self) {
+        let (roster, services, kept, draining) = (&self.roster, &self.services, &self.kept, &self.draining);
+        self.timers.sweep(|alarmed, at| match alarmed {
+            Alarmed::Worker(peer) => roster.get(peer).is_some_and(|worker| worker.alarm.awaits(at)),
+            Alarmed::Queue(id) => services.get(id).is_some_and(|service| service.alarm.awaits(at)),
+            Alarmed::Deadline(peer, id) => {
+                let job = roster.get(peer).and_then(|worker| worker.jobs.get(id.0));
+                job.is_some_and(|job| !job.is_over())
+            }
+            Alarmed::Kept => kept.alarm.awaits(at),
+            Alarmed::Drained => draining.alarm.awaits(at),
+            Alarmed::ServiceDrained(id) => services.get(id).is_some_and(|service| service.drain_alarm.awaits(at)),
+        });
+    }
+
+    pub(crate) fn arm_queue(&mut self, id: ServiceId, at: Instant) {
         if let Some(service) = self.services.get_mut(id) {
-            self.timers.arm(&mut service.alarm, Alarmed::Queue(id), at);
+            self.timers.arm(&mut service.alarm, Alarmed::Queue(id), at.max(service.next_look));
         }
     }
 
     pub(crate) fn push_back(&mut self, id: ServiceId, job: Job) {
-        let expires = job.expires;
+        self.push(id, job, Queue::push_back);
+    }
+
+    fn push_front(&mut self, id: ServiceId, mut job: Job) {
+        job.place = id;
+        self.push(id, job, Queue::push_front);
+    }
+
+    fn push(&mut self, id: ServiceId, job: Job, push: impl FnOnce(&mut Queue, Job) -> Seat) {
+        let (expires, ticket) = (job.expires, job.ticket);
         self.queued.requests += 1;
         self.queued.bytes += job.byte_count;
-        self.services.change_queue(id, |queue| queue.push_back(job));
+        let seat = self.services.change_queue(id, |queue| push(queue, job));
+        if let (Some(ticket), Some(seat)) = (ticket, seat) {
+            self.known.move_to(ticket, Stage::Queued(id, seat));
+        }
         self.arm_queue(id, expires);
     }
 
-    fn push_front(&mut self, id: ServiceId, job: Job) {
-        let expires = job.expires;
-        self.queued.requests += 1;
-        self.queued.bytes += job.byte_count;
-        self.services.change_queue(id, |queue| queue.push_front(job));
-        self.arm_queue(id, expires);
-    }
-
-    fn pop_front(&mut self, id: ServiceId) -> Option<Job> {
+    pub(crate) fn pop_front(&mut self, id: ServiceId) -> Option<Job> {
         let job = self.services.change_queue(id, Queue::pop_front)??;
         self.unqueue(&job);
         Some(job)
@@ -188,17 +248,18 @@ impl Broker {
     /// Makes room by taking the newest request of the client that holds most in a queue, if that is more than `weight`.
     pub(crate) fn evict(&mut self, id: ServiceId, weight: usize, end: RequestEnd) -> bool {
         let evicted = self.services.change_queue(id, |queue| queue.evict_heavier_than(weight));
-        let Some(job) = evicted.flatten() else { return false };
+        let Some(mut job) = evicted.flatten() else { return false };
         self.unqueue(&job);
-        self.fail_job(&job, end);
+        self.fail_job(&mut job, end);
         true
     }
 
-    fn unqueue(&mut self, job: &Job) {
+    pub(crate) fn unqueue(&mut self, job: &Job) {
         self.queued.requests -= usize::from(!mutants::on(Mutant::ForgetToUncount));
         self.queued.bytes -= if mutants::on(Mutant::ForgetToUnweigh) { 0 } else { job.byte_count };
     }
 }
 
-/// The least time between two looks through a queue for expired requests.
-const EXPIRY_PAUSE: Duration = Duration::from_millis(100);
+/// The least time between two looks through a queue for expired requests, for each request that waits anywhere: a look
+/// takes a small part of that.
+const EXPIRY_PAUSE: Duration = Duration::from_micros(1);

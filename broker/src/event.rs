@@ -4,9 +4,11 @@
 //! simulator asserts on both.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::mdp::v03::Status;
-use protocol::{PeerFault, PeerId, ServiceName};
+use protocol::trace::TraceContext;
+use protocol::{PeerFault, PeerId, RequestId, ServiceName};
 
 use crate::job::JobId;
 
@@ -83,6 +85,14 @@ pub enum Event {
         /// What the operator called it.
         name: Arc<str>,
     },
+    /// No new requests are taken any more.
+    Draining {
+        /// For which service; `None` for all.
+        service: Option<ServiceName>,
+    },
+    /// An accepted request has ended, whatever its end. Told only where [somebody wants
+    /// it](crate::Broker::telling_requests).
+    RequestEnded(Box<Ended>),
     /// A peer broke a rule of MDP.
     Fault {
         /// Who.
@@ -90,6 +100,25 @@ pub enum Event {
         /// Which rule.
         fault: PeerFault,
     },
+}
+
+/// A request that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Who asked.
+    pub client: PeerId,
+    /// For what.
+    pub service: ServiceName,
+    /// The client's number, in MDP 0.3.
+    pub id: Option<RequestId>,
+    /// What it is a part of, if the client has said so in a way that can be read.
+    pub trace: Option<TraceContext>,
+    /// How many workers were given it.
+    pub attempts: u32,
+    /// How it ended.
+    pub status: Status,
+    /// From accepted to its end.
+    pub took: Duration,
 }
 
 /// Why a worker is registered no more.
@@ -105,6 +134,8 @@ pub enum Departure {
     Expelled,
     /// It does not take what is sent to it.
     Stalled,
+    /// An operator has drained it, or its service.
+    Drained,
     /// The broker ends.
     Shutdown,
 }
@@ -124,12 +155,26 @@ pub enum RequestEnd {
     AttemptsExhausted,
     /// Its worker left after parts of the answer had gone out, or its client did not take one of them.
     StreamBroken,
-    /// Its answer in parts is larger than what is kept for a client that takes one reply only.
+    /// Its answer is larger than a message to its client, or than what is kept for one that takes one reply only.
     ReplyTooLarge,
+    /// It leaves no room in a message for what a worker has to be told with it.
+    RequestTooLarge,
     /// Its command is disabled by `mmi.filter`.
     Disabled,
     /// Its client had left before a worker was free.
     Abandoned,
+    /// Its id is in use for another request, or its answer cannot be given again.
+    Duplicate,
+    /// Its client has said CANCEL.
+    Cancelled,
+    /// Its deadline passed while a worker had it.
+    Overdue,
+    /// The broker or the service drains, and takes nothing new.
+    Draining,
+    /// It was accepted, and the time to drain was over before a worker could take it.
+    NotWorkedOff,
+    /// It was accepted, and the broker ends.
+    BrokerEnds,
     /// Its client may not call the service.
     Forbidden,
     /// Its client makes more requests a second than it may.
@@ -157,6 +202,10 @@ pub struct Counters {
     pub requeued: u64,
     /// Requests that ended without an answer from a worker.
     pub failed: u64,
+    /// Requests that came again: joined to the one in progress, or answered from what is kept.
+    pub duplicates: u64,
+    /// What workers still said of requests that had ended for their clients; no fault.
+    pub late: u64,
     /// Messages that broke a rule of MDP.
     pub faults: u64,
     /// Workers told to DISCONNECT.
@@ -165,6 +214,8 @@ pub struct Counters {
     pub forbidden: u64,
     /// Requests and connections beyond a limit of their peer.
     pub limited: u64,
+    /// Requests refused because of a drain.
+    pub turned_away: u64,
     /// Peers that lost the right to be here while they were.
     pub cut_off: u64,
 }
@@ -179,9 +230,16 @@ impl RequestEnd {
             Self::WaitedTooLong => "408 no worker became free in time",
             Self::AttemptsExhausted => "502 every worker that was given the request left without an answer",
             Self::StreamBroken => "502 the answer broke off in the middle",
-            Self::ReplyTooLarge => "502 the answer in parts is too large for a client that takes one reply",
+            Self::ReplyTooLarge => "502 the answer is too large for one message to its client",
+            Self::RequestTooLarge => "400 the request is too large for one message to a worker",
             Self::Disabled => "403 command is disabled",
             Self::Abandoned => "499 client has left",
+            Self::Duplicate => "409 the id is in use for another request, or its answer cannot be given again",
+            Self::Cancelled => "499 cancelled",
+            Self::Overdue => "408 the deadline passed while a worker had the request",
+            Self::Draining => "503 draining, nothing new is taken",
+            Self::NotWorkedOff => "503 drained before a worker was free",
+            Self::BrokerEnds => "503 the broker ends",
             Self::Forbidden => "403 not allowed",
             Self::TooFast => "429 too many requests a second",
             Self::TooManyInFlight => "429 too many requests in flight",
@@ -196,10 +254,13 @@ impl RequestEnd {
                 Status::TOO_MANY
             }
             Self::NoWorker => Status::NO_SERVICE,
-            Self::WaitedTooLong => Status::DEADLINE,
+            Self::WaitedTooLong | Self::Overdue => Status::DEADLINE,
             Self::AttemptsExhausted | Self::StreamBroken | Self::ReplyTooLarge => Status::ATTEMPTS_EXHAUSTED,
+            Self::RequestTooLarge => Status::BAD_REQUEST,
+            Self::Draining | Self::NotWorkedOff | Self::BrokerEnds => Status::DRAINING,
             Self::Disabled | Self::Forbidden => Status::FORBIDDEN,
-            Self::Abandoned => Status::CANCELLED,
+            Self::Duplicate => Status::DUPLICATE,
+            Self::Abandoned | Self::Cancelled => Status::CANCELLED,
         }
     }
 
@@ -223,6 +284,7 @@ impl Departure {
             Self::Expired => "expired",
             Self::Expelled => "expelled",
             Self::Stalled => "stalled",
+            Self::Drained => "drained",
             Self::Shutdown => "shutdown",
         }
     }

@@ -1,31 +1,46 @@
 //! A request on its way through the broker: waiting in a queue, or with a worker.
 
 use bytes::Bytes;
+use protocol::mdp::v03::Idempotency;
 use protocol::{Frames, Instant, PeerId};
 
 use crate::account::InFlight;
+use crate::clients::Client;
+use crate::known::Ticket;
 use crate::request::Request;
+use crate::service::ServiceId;
 
 /// One attempt at one request. The worker sees it as the client address and returns it with each reply, so that an
 /// answer can never reach a request that it was not given for. Numbers are never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
-/// A request with everything that is needed to answer it.
+/// A request with everything that is needed to answer it. Boxed: it goes from hand to hand many times, and is large.
+pub(crate) type Job = Box<Facts>;
+
+/// What there is to know of a request.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Facts {
     /// The present attempt; changes with each.
     pub(crate) id: JobId,
     pub(crate) client: Origin,
+    /// Its place among the requests that are known by their ids; `None` where it has none, and once it has ended.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) request: Request,
     pub(crate) reply: ReplyState,
     /// How many parts of the answer its present worker has sent.
     pub(crate) parts: u32,
+    /// When it was accepted.
+    pub(crate) accepted: Instant,
+    /// Its service, while it waits or a worker has it.
+    pub(crate) place: ServiceId,
     /// When it is given up if no worker has taken it.
     pub(crate) expires: Instant,
     /// How many workers have been given it.
     pub(crate) attempts: u32,
     pub(crate) byte_count: usize,
+    /// What the message to its present worker takes.
+    pub(crate) sent_bytes: usize,
     /// Counts it as its client's while it lives; nobody reads it.
     pub(crate) _in_flight: Option<InFlight>,
 }
@@ -35,8 +50,8 @@ pub(crate) struct Job {
 pub(crate) struct Origin {
     /// The connection that asked.
     pub(crate) peer: PeerId,
-    /// What that peer called itself, or empty. A client that comes back under its identity is still answered.
-    pub(crate) identity: Bytes,
+    /// Whose connection that is. A client that comes back under its identity is still answered.
+    pub(crate) client: Client,
 }
 
 /// The way that the parts of an answer take: a connection, and how many messages it had not taken before.
@@ -53,10 +68,22 @@ pub(crate) enum ReplyState {
     Untouched,
     /// Parts have gone out; nobody else may begin again from the start, and the rest goes the same way or nowhere.
     Streaming(Option<Course>),
-    /// Parts are kept for a client that takes one reply only.
-    Gathering(Frames),
+    /// Parts are kept for a client that takes one reply only. Boxed, as hardly any answer comes in parts.
+    Gathering(Box<Frames>),
     /// The request has failed already; what its worker still says is dropped.
     Over,
+}
+
+impl Facts {
+    /// Whether its client has been told the end.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.reply, ReplyState::Over)
+    }
+
+    /// Whether it must never be given to a second worker.
+    pub(crate) fn runs_once(&self) -> bool {
+        self.request.idempotency == Idempotency::Once
+    }
 }
 
 impl JobId {

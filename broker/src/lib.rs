@@ -21,28 +21,42 @@ mod account;
 mod admission;
 mod answers;
 mod broker;
+mod cancel;
 mod client_side;
+mod clients;
 mod config;
 mod dispatch;
+mod drain;
+mod duplicates;
 mod event;
 mod heaviest;
+mod index;
 mod job;
+mod kept;
+mod keyed;
+mod known;
+mod lane;
 #[cfg(feature = "tokio")]
 mod lines;
 mod management;
 mod native;
+mod numbered;
 mod queue;
+mod report;
 mod request;
 mod roster;
+mod row;
 #[cfg(feature = "tokio")]
 mod server;
 mod service;
 mod speech;
+mod statistics;
+mod waiting;
 mod worker_side;
 
 pub use broker::{Broker, Input, Output};
 pub use config::{Config, ErrorReplies, Limits, NoWorker, Policy};
-pub use event::{Counters, Departure, Event, RequestEnd};
+pub use event::{Counters, Departure, Ended, Event, RequestEnd};
 pub use job::JobId;
 pub use protocol::{Frames, PeerId, PeerLimits, Rights, ServiceName};
 #[cfg(feature = "tokio")]

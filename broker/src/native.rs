@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use protocol::mdp::v03::notice::Drain;
 use protocol::mdp::v03::options::kind;
-use protocol::mdp::v03::{self, FromClient, FromPeer, FromWorker, JobNumber, Outcome, Ready, Status, ToClient};
+use protocol::mdp::v03::{FromClient, FromWorker, JobNumber, Outcome, Ready, Side, Status, ToClient};
+use protocol::mutants::{self, Mutant};
 use protocol::{Frames, Instant, PeerFault, PeerId, RequestId};
 
 use crate::broker::Broker;
@@ -17,21 +18,24 @@ use crate::speech::{Speech, because, farewell};
 use crate::worker_side::{SECOND_READY, Said};
 
 impl Broker {
-    pub(crate) fn on_native(&mut self, now: Instant, peer: PeerId, frames: Frames) {
-        let is_worker = frames.first().is_some_and(|head| head.starts_with(v03::WORKER_HEADER));
-        match v03::decode(frames) {
-            Ok(FromPeer::Client(said)) => self.on_native_client(now, peer, said),
-            Ok(FromPeer::Worker(said)) => self.on_native_worker(now, peer, said),
-            Err(rejected) if is_worker => self.on_worker_fault(now, peer, rejected.fault),
-            Err(rejected) => self.on_client_fault(peer, rejected.request, rejected.fault),
+    pub(crate) fn on_native(&mut self, now: Instant, peer: PeerId, side: Side, frames: Frames) {
+        match side {
+            Side::Client => match FromClient::decode(frames) {
+                Ok(said) => self.on_native_client(now, peer, said),
+                Err(rejected) => self.on_client_fault(peer, rejected.request, rejected.fault),
+            },
+            Side::Worker => match FromWorker::decode(frames) {
+                Ok(said) => self.on_native_worker(now, peer, said),
+                Err(fault) => self.on_worker_fault(now, peer, fault),
+            },
         }
     }
 
     fn on_native_client(&mut self, now: Instant, peer: PeerId, said: FromClient) {
+        self.meet_client(now, peer);
         match said {
             FromClient::Request(request) => self.on_request(now, peer, Request::native(now, request)),
-            // It may be ignored: the request ends with its FINAL in any case.
-            FromClient::Cancel(_) => {}
+            FromClient::Cancel(id) => self.on_cancel(now, peer, id),
             FromClient::Heartbeat if self.peers.contains_key(&peer) => self.send(peer, ToClient::Heartbeat.encode()),
             FromClient::Heartbeat => {}
         }
@@ -57,13 +61,15 @@ impl Broker {
 
     fn on_native_worker(&mut self, now: Instant, peer: PeerId, said: FromWorker) {
         match said {
-            FromWorker::Ready(ready) => return self.on_native_ready(now, peer, ready),
+            FromWorker::Ready(ready) => return self.on_native_ready(now, peer, &ready),
             FromWorker::Disconnect(_) => return self.remove_worker(now, peer, Departure::Left),
             _ if !self.hear(now, peer, Speech::Native) => return,
             FromWorker::Partial { job, part, body } => self.on_part(now, peer, job, part, Said::Partial(body)),
             FromWorker::Final { job, outcome: Outcome { parts, status, options }, body } => {
-                let options = options.without(kind::ENDPOINTS);
-                self.on_part(now, peer, job, parts, Said::Final { status, options, body });
+                let is_cut = !mutants::on(Mutant::PassEndpointsOn);
+                let options = if is_cut { options.without(kind::ENDPOINTS) } else { options };
+                // What follows from it looks at this worker's silence anew as well.
+                return self.on_part(now, peer, job, parts, Said::Final { status, options, body });
             }
             FromWorker::Credit(credit) => self.on_credit(now, peer, credit),
             FromWorker::Drain(drain) => self.on_worker_drain(now, peer, &drain),
@@ -72,16 +78,15 @@ impl Broker {
         self.arm_worker(peer);
     }
 
-    fn on_native_ready(&mut self, now: Instant, peer: PeerId, ready: Ready) {
+    fn on_native_ready(&mut self, now: Instant, peer: PeerId, ready: &Ready) {
         if self.roster.get(peer).is_some() {
             return self.expel(now, peer, Departure::Expelled, farewell(Status::BAD_REQUEST, SECOND_READY));
         }
-        let offers: Vec<_> = ready.offers.into_iter().map(|offer| offer.service).collect();
+        let offers: Vec<_> = ready.offers.iter().map(|offer| offer.service.clone()).collect();
         let Some(places) = self.find_places(peer, Speech::Native, &offers) else { return };
-        let credit = usize::try_from(ready.credit).unwrap_or(usize::MAX);
-        self.roster.insert(peer, Worker::native(now, places, credit, ready.interval));
+        self.roster.insert(peer, Worker::native(now, places, ready));
         // It learns from this that its broker speaks 0.3.
-        self.send(peer, Speech::Native.heartbeat(self.config.beat()));
+        self.send(peer, Speech::Native.heartbeat(self.pace.beat));
         self.take_in(now, peer, &offers);
     }
 
@@ -93,7 +98,8 @@ impl Broker {
     /// The whole, and not what is added.
     fn on_credit(&mut self, now: Instant, peer: PeerId, credit: u32) {
         if let Some(worker) = self.roster.get_mut(peer) {
-            worker.credit = usize::try_from(credit).unwrap_or(usize::MAX);
+            let lowest = if mutants::on(Mutant::IgnoreSmallerCredit) { worker.credit } else { 0 };
+            worker.credit = usize::try_from(credit).unwrap_or(usize::MAX).max(lowest);
         }
         self.join_lines(peer);
         self.serve(now, peer);
@@ -107,31 +113,17 @@ impl Broker {
 
     /// A worker leaves, or gives one service up: it is given no more of that, and finishes what it has.
     fn on_worker_drain(&mut self, now: Instant, peer: PeerId, drain: &Drain) {
-        let Some(mut worker) = self.roster.remove(peer) else { return };
-        if let Some(place) = worker.place.take() {
-            self.services.leave_lines(&worker.services, place);
+        let only = drain.service.as_ref().map(|service| self.services.find(service));
+        // A name that nobody knows is none that it offers.
+        if only != Some(None) {
+            self.let_go(now, peer, drain.grace, only.flatten(), Departure::Left);
         }
-        let named = drain.service.as_ref().map(|service| self.services.find(service));
-        let given_up: Vec<_> =
-            worker.services.extract_if(.., |id| named.is_none_or(|named| named == Some(*id))).collect();
-        for id in &given_up {
-            self.count_out(peer, *id, &worker, Departure::Left);
-        }
-        if worker.services.is_empty() {
-            worker.leaves_by.get_or_insert(now + drain.grace);
-        }
-        self.roster.insert(peer, worker);
-        for id in given_up {
-            self.services.forget_if_unneeded(id);
-        }
-        self.join_lines(peer);
-        self.part_if_done(now, peer);
     }
 
     /// A worker that offers nothing any more and has nothing left is free to go.
     pub(crate) fn part_if_done(&mut self, now: Instant, peer: PeerId) {
         let is_done = |worker: &Worker| worker.services.is_empty() && worker.jobs.is_empty();
-        if self.roster.get(peer).is_some_and(is_done) {
+        if self.roster.get(peer).is_some_and(is_done) && !mutants::on(Mutant::KeepDrainedWorker) {
             self.expel(now, peer, Departure::Left, farewell(Status::OK, "drained"));
         }
     }

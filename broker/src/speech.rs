@@ -21,23 +21,19 @@ pub(crate) enum Speech {
 impl Speech {
     /// REQUEST. A worker of 0.1 or 0.2 hears neither the time that is left nor what the client passed on.
     pub(crate) fn request(self, now: Instant, job: &Job) -> Frames {
-        let body = job.request.body.clone();
         match self {
-            Self::Old(dialect) => ToWorker::Request { address: job.id.to_address(), body }.encode(dialect),
+            Self::Old(dialect) => {
+                ToWorker::Request { address: job.id.to_address(), body: job.request.body.clone() }.encode(dialect)
+            }
             Self::Native => {
-                let request = v03::worker::Request {
-                    job: JobNumber(job.id.0),
-                    attempt: u8::try_from(job.attempts).unwrap_or(u8::MAX).max(1),
-                    remaining: job.request.deadline.map(|deadline| deadline - now),
-                    id: match job.request.form {
-                        Form::Native(id) => Some(id),
-                        Form::Old { .. } => None,
-                    },
-                    service: job.request.service.clone(),
-                    options: job.request.passed_on.clone(),
-                    body,
+                let attempt = u8::try_from(job.attempts).unwrap_or(u8::MAX).max(1);
+                let remaining = job.request.deadline.map(|deadline| deadline - now);
+                let id = match job.request.form {
+                    Form::Native(id) => Some(id),
+                    Form::Old { .. } => None,
                 };
-                v03::ToWorker::Request(request).encode()
+                let ends = (&job.request.service, &job.request.passed_on);
+                v03::worker::Request::write(JobNumber(job.id.0), attempt, remaining, id, ends, job.request.body.clone())
             }
         }
     }

@@ -9,7 +9,7 @@ use protocol::{Frames, Instant, PeerFault, PeerId, ServiceName};
 
 use crate::broker::{Alarmed, Broker};
 use crate::event::{Departure, Event, RequestEnd};
-use crate::job::{Job, JobId, ReplyState};
+use crate::job::JobId;
 use crate::roster::Worker;
 use crate::service::ServiceId;
 use crate::speech::{Speech, farewell};
@@ -68,14 +68,13 @@ impl Broker {
     /// The place of a service that a worker offers. Whoever serves is worth more than a name that is only asked for:
     /// with the table full, such a name gives way with all its requests, so that nobody keeps workers out by asking.
     fn find_place(&mut self, service: &ServiceName, kept: &[ServiceId]) -> Option<ServiceId> {
-        let services_max = self.config.limits.services_max;
-        if let Some(id) = self.services.find_or_add(service, services_max) {
+        if let Some(id) = self.services.find_or_add(service, &self.config) {
             return Some(id);
         }
         let unserved = self.services.unserved(kept)?;
         while self.evict(unserved, 0, RequestEnd::BrokerFull) {}
         self.services.forget_if_unneeded(unserved);
-        self.services.find_or_add(service, services_max)
+        self.services.find_or_add(service, &self.config)
     }
 
     /// A worker has come into the roster: it is given what waits for it.
@@ -86,9 +85,9 @@ impl Broker {
             }
             self.tell(Event::WorkerReady { peer, service: service.detached() });
         }
-        self.join_lines(peer);
-        self.arm_worker(peer);
+        self.place_worker(peer);
         self.serve(now, peer);
+        self.meet_worker(now, peer);
     }
 
     /// Whether a worker may say anything but READY: it is registered, and speaks as it did then. An unknown worker is
@@ -138,28 +137,34 @@ impl Broker {
         fault: PeerFault,
     ) {
         let Some(worker) = self.roster.get_mut(peer) else { return };
-        let believed = || worker.jobs.keys().min().copied().filter(|_| mutants::on(Mutant::BelieveForgedReply));
-        let Some(mut job) = believed().or(id).and_then(|id| worker.jobs.remove(&id)) else {
+        let first = || worker.jobs.front().map(|(number, _)| JobId(number));
+        let id = if mutants::on(Mutant::BelieveForgedReply) { first().or(id) } else { id };
+        let Some(mut job) = id.and_then(|id| worker.jobs.take(id.0)) else {
             return self.on_fault(now, peer, fault);
         };
-        if let Some(number) = counted.filter(|number| *number != job.parts && !matches!(job.reply, ReplyState::Over)) {
-            worker.jobs.insert(job.id, job);
+        if let Some(number) = counted.filter(|number| *number != job.parts && !job.is_over()) {
+            worker.jobs.put_back(job.id.0, job);
             let what = "number of the part, or of all parts,";
             let fault = PeerFault::Value { what, value: number.into(), allowed: "as many as came before" };
             return self.on_fault(now, peer, fault);
         }
         match said {
             Said::Partial(body) => {
+                let was_over = job.is_over();
                 self.pass_partial(&mut job, body);
-                // The answer goes on: the request stays with its worker.
-                if let Some(worker) = self.roster.get_mut(peer) {
-                    worker.jobs.insert(job.id, job);
+                if job.is_over() && !was_over {
+                    self.call_off(now, peer, job.id);
                 }
+                // The answer goes on: the request stays with its worker.
+                self.give_back(peer, job);
             }
             Said::Final { status, options, body } => {
+                let place = job.place;
+                worker.let_go(&job);
                 self.pass_final(job, status, options, body);
-                self.join_lines(peer);
-                self.arm_worker(peer);
+                self.services.land(place);
+                self.services.forget_if_unneeded(place);
+                self.place_worker(peer);
                 self.serve(now, peer);
                 self.part_if_done(now, peer);
             }
@@ -190,21 +195,20 @@ impl Broker {
     }
 
     pub(crate) fn on_worker_alarm(&mut self, now: Instant, peer: PeerId, at: Instant) {
-        let Some(expires) = self.worker_expires(peer) else { return };
         let Some(worker) = self.roster.get_mut(peer) else { return };
         if !worker.alarm.rings(at) {
             return;
         }
-        if expires <= now {
+        if worker.expires(&self.pace, &self.services) <= now {
             let (departure, farewell) = match worker.leaves_by {
                 Some(leaves_by) if leaves_by <= now => (Departure::Left, farewell(Status::DEADLINE, "time is over")),
                 _ => (Departure::Expired, farewell(Status::DEADLINE, "silent for too long")),
             };
             return self.expel(now, peer, departure, farewell);
         }
-        if worker.spoken_to + self.config.beat() <= now {
+        if worker.spoken_to + self.pace.beat <= now {
             worker.spoken_to = now;
-            let frames = worker.speech.heartbeat(self.config.beat());
+            let frames = worker.speech.heartbeat(self.pace.beat);
             if !mutants::on(Mutant::SendNoHeartbeat) {
                 self.send(peer, frames);
             }
@@ -216,18 +220,9 @@ impl Broker {
 
     /// Wakes the broker when this worker needs a heartbeat or has been silent for too long.
     pub(crate) fn arm_worker(&mut self, peer: PeerId) {
-        let Some(expires) = self.worker_expires(peer) else { return };
         let Some(worker) = self.roster.get_mut(peer) else { return };
-        let at = expires.min(worker.spoken_to + self.config.beat());
+        let at = worker.wakes(&self.pace, &self.services);
         self.timers.arm(&mut worker.alarm, Alarmed::Worker(peer), at);
-    }
-
-    fn worker_expires(&self, peer: PeerId) -> Option<Instant> {
-        let worker = self.roster.get(peer)?;
-        let service = worker.services.first().and_then(|id| self.services.get(*id));
-        let policy = service.map_or(&self.config.policy, |service| self.config.policy(&service.name));
-        let expires = worker.expires(self.config.expiry(), policy.busy_timeout);
-        Some(worker.leaves_by.map_or(expires, |leaves_by| leaves_by.min(expires)))
     }
 
     /// Tells a worker DISCONNECT and forgets it, if it is one; it may connect anew.
@@ -253,9 +248,10 @@ impl Broker {
         for id in &touched {
             self.count_out(peer, *id, &worker, departure);
         }
-        let mut jobs: Vec<_> = worker.jobs.into_values().collect();
-        jobs.sort_unstable_by_key(|job| job.id);
-        for job in jobs.into_iter().rev() {
+        while let Some(job) = worker.jobs.pop_back() {
+            if !touched.contains(&job.place) {
+                touched.push(job.place);
+            }
             touched.extend(self.take_back(job).filter(|id| !touched.contains(id)));
         }
         for id in touched {
@@ -268,8 +264,7 @@ impl Broker {
         self.services.remove_worker(id);
         let Some(service) = self.services.get(id) else { return };
         let service = service.name.clone();
-        let is_of_service = |job: &&Job| job.request.service == service;
-        let unanswered = worker.jobs.values().filter(is_of_service).count();
+        let unanswered = worker.jobs.iter().filter(|job| job.place == id).count();
         self.tell(Event::WorkerLeft { peer, service, departure, unanswered });
     }
 }

@@ -96,7 +96,7 @@ fn write(path: &Path, text: &str) {
 }
 
 fn open(path: PathBuf) -> AllowTable {
-    AllowTable::open(Sources { allow: Some(path), plain: Vec::new() }).unwrap()
+    AllowTable::open(Sources { allow: Some(path), ..Sources::default() }).unwrap()
 }
 
 #[tokio::test]

@@ -52,6 +52,39 @@ fn queued_bytes_max_of_the_broker_is_met_and_not_passed() {
 }
 
 #[test]
+fn what_surrounds_a_body_is_kept_too_and_counts() {
+    let mut config = Config::default();
+    config.limits.queued_bytes_max = 600;
+    let mut bench = Bench::new(config);
+    let from = |peer: u64, bench: &mut Bench, envelope: Frames, body: Frames| {
+        bench.connect(peer);
+        bench.message(peer, Request::new(W, envelope, name("a"), body).encode());
+    };
+    for _ in 0..3 {
+        from(9, &mut bench, Frames::from([vec![b'e'; 250]]), Frames::from(["x"]));
+    }
+    assert_eq!(bench.broker.queued_requests(), 2);
+    // A list of a hundred frames takes memory although they are empty.
+    from(8, &mut bench, Frames::new(), Frames::from([""; 100]));
+    assert_eq!(ends(&mut bench), [RequestEnd::BrokerFull, RequestEnd::BrokerFull]);
+}
+
+#[test]
+fn a_worker_that_waits_for_several_services_makes_room_in_none_of_their_queues() {
+    let mut config = Config::default();
+    config.limits.queued_requests_max = 2;
+    let mut bench = Bench::new(config);
+    bench.native_worker(1, 3, &["a", "b", "c"]);
+    for service in ["a", "b", "c", "d", "d"] {
+        bench.request(9, W, service, "x");
+    }
+    bench.native_worker(2, 1, &["a", "b", "c"]);
+    bench.disconnect(1);
+    assert_eq!(bench.broker.in_flight(), 1, "the one that waited has one credit");
+    assert!(bench.broker.queued_requests() <= 2, "{} wait", bench.broker.queued_requests());
+}
+
+#[test]
 fn workers_that_take_requests_and_leave_do_not_fill_the_queues_beyond_their_limits() {
     let mut config = Config::default();
     config.limits.queued_requests_max = 2;
@@ -151,7 +184,7 @@ fn a_line_does_not_grow_with_workers_that_come_and_go() {
         bench.say(peer, W, FromWorker::Disconnect);
     }
     let id = bench.broker.services.find(&name("echo")).unwrap();
-    assert_eq!(bench.broker.services.get(id).unwrap().waiting(), 1);
+    assert_eq!(bench.broker.services.get(id).unwrap().line.iter().count(), 1);
     bench.request(9, W, "echo", "x");
     assert_eq!(bench.job(1, W).1, "x");
 }

@@ -106,7 +106,7 @@ fn mmi_services_reports_a_json_line_a_service() {
     bench.request(8, C, "absent", "x");
     assert_eq!(
         ask(&mut bench, C, "mmi.services", &[""]),
-        "200|{\"service\":\"absent\",\"workers\":0,\"waiting\":0,\"queued\":1}\n\
-         {\"service\":\"echo\",\"workers\":2,\"waiting\":1,\"queued\":0}\n"
+        "200|{\"service\":\"absent\",\"workers\":0,\"waiting\":0,\"queued\":1,\"in_flight\":0,\"draining\":false}\n\
+         {\"service\":\"echo\",\"workers\":2,\"waiting\":1,\"queued\":0,\"in_flight\":1,\"draining\":false}\n"
     );
 }

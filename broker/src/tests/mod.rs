@@ -1,16 +1,23 @@
 //! The broker machine alone, with time as numbers. The bench below plays clients and workers and keeps what was sent.
 
 mod bounds;
+mod cancel;
 mod dialects;
+mod drain;
+mod duplicates;
 mod liveness;
 mod management;
 mod matching;
 mod native;
+mod overload;
 mod policies;
+mod priorities;
 mod quotas;
 mod random;
 mod registration;
+mod report;
 mod rights;
+mod rolling;
 mod scheduling;
 mod streams;
 mod translation;
@@ -35,6 +42,8 @@ pub(super) struct Bench {
     closed: Vec<PeerId>,
     events: Vec<Event>,
     finished: bool,
+    /// Ids that have been given out to requests of 0.3.
+    ids: u8,
 }
 
 pub(super) fn name(text: &str) -> ServiceName {
@@ -54,7 +63,7 @@ impl Bench {
     pub(super) fn new(config: Config) -> Self {
         let now = Instant::from_millis(1000);
         let broker = Broker::new(config);
-        Self { broker, now, sent: Vec::new(), closed: Vec::new(), events: Vec::new(), finished: false }
+        Self { broker, now, sent: Vec::new(), closed: Vec::new(), events: Vec::new(), finished: false, ids: 0 }
     }
 
     pub(super) fn with_policy(change: impl FnOnce(&mut Policy)) -> Self {

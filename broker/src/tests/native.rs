@@ -5,13 +5,9 @@ use protocol::mdp::v03::{
     FromClient, FromWorker, JobNumber, Offer, Options, Ready, Status, Terms, ToClient, ToWorker, client,
 };
 
-use super::v03_peers::{body, farewell, id};
+use super::v03_peers::{body, by, farewell, id};
 use super::*;
 use crate::NoWorker;
-
-fn by(millis: u64) -> Terms {
-    Terms { deadline: Some(Duration::from_millis(millis)), ..Terms::default() }
-}
 
 #[test]
 fn a_heartbeat_of_a_client_is_answered_by_one_each() {
@@ -259,7 +255,8 @@ fn a_worker_of_03_is_sent_heartbeats_and_the_end_of_the_broker() {
     }
     assert_eq!(bench.sent_to(1).len(), 5, "the answer to READY, and one an interval");
     bench.input(Input::Shutdown);
-    assert_eq!(bench.native_commands(1), [farewell(503, "the broker ends")]);
+    let options = Options::build().reason("the broker ends").retry_after(seconds(1)).finish().unwrap();
+    assert_eq!(bench.native_commands(1), [ToWorker::Disconnect(Farewell { status: Status::DRAINING, options })]);
 }
 
 #[test]

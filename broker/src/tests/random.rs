@@ -4,9 +4,9 @@
 use std::num::NonZeroU32;
 
 use proptest::prelude::*;
-use protocol::mdp::v03::{self, JobNumber, Terms, ToClient, ToWorker as ToNative};
+use protocol::mdp::v03::{self, Idempotency, JobNumber, Terms, ToClient, ToWorker as ToNative};
 use protocol::rights::{ServicePattern, ServicePatterns};
-use protocol::{PeerLimits, RequestId};
+use protocol::{PeerLimits, Priority, RequestId};
 
 use super::*;
 
@@ -25,12 +25,15 @@ enum Step {
     Withdraw { worker: u8, entirely: bool },
     Credit { worker: u8, credit: u8 },
     Drain { worker: u8, service: Option<u8> },
+    Cancel { request: u8 },
+    Repeat { request: u8, changed: bool },
+    Return,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..3u8, 0..4u8).prop_map(|(service, dialect)| Step::Worker { service, dialect }),
-        8 => (0..5u8, 0..3u8).prop_map(|(client, service)| Step::Request { client, service }),
+        8 => (0..6u8, 0..3u8).prop_map(|(client, service)| Step::Request { client, service }),
         10 => (any::<u8>(), prop::bool::weighted(0.2)).prop_map(|(worker, partial)| Step::Answer { worker, partial }),
         2 => any::<u8>().prop_map(|worker| Step::Heartbeat { worker }),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(worker, politely)| Step::Leave { worker, politely }),
@@ -42,6 +45,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (any::<u8>(), any::<bool>()).prop_map(|(worker, entirely)| Step::Withdraw { worker, entirely }),
         1 => (any::<u8>(), 0..4u8).prop_map(|(worker, credit)| Step::Credit { worker, credit }),
         1 => (any::<u8>(), prop::option::of(0..3u8)).prop_map(|(worker, service)| Step::Drain { worker, service }),
+        2 => any::<u8>().prop_map(|request| Step::Cancel { request }),
+        3 => (any::<u8>(), prop::bool::weighted(0.3)).prop_map(|(request, changed)| Step::Repeat { request, changed }),
+        1 => Just(Step::Return),
     ]
 }
 
@@ -58,8 +64,10 @@ fn granted(client: u8, grant: u8) -> Rights {
 }
 
 /// `None` is 0.3.
-const CLIENTS: [Option<Dialect>; 5] =
-    [Some(Dialect::V01), Some(Dialect::V02), Some(Dialect::V02Delimited), Some(Dialect::V02Majortomo), None];
+const CLIENTS: [Option<Dialect>; 6] =
+    [Some(Dialect::V01), Some(Dialect::V02), Some(Dialect::V02Delimited), Some(Dialect::V02Majortomo), None, None];
+/// The client that has an identity, and comes back under it on another connection.
+const RETURNING: u64 = 5;
 const WORKERS: [Option<Dialect>; 4] = [Some(Dialect::V01), Some(Dialect::V02), Some(Dialect::V02Delimited), None];
 
 /// What the world outside the broker knows.
@@ -72,8 +80,26 @@ struct World {
     next_peer: u64,
     asked: u64,
     finals: std::collections::BTreeMap<String, u32>,
-    /// FINALs of any status, by the ids of 0.3.
-    ends: std::collections::BTreeMap<RequestId, u32>,
+    /// The requests of 0.3, in the order in which they were asked for the first time.
+    natives: Vec<Native>,
+    /// How often the returning client has come back.
+    returns: u64,
+    /// Final replies that were successes.
+    delivered: u64,
+}
+
+/// A request of 0.3.
+#[derive(Clone, Debug)]
+struct Native {
+    client: u64,
+    service: ServiceName,
+    id: RequestId,
+    body: String,
+    terms: Terms,
+    /// How often it was sent, how often a worker was given it, and how many FINALs came.
+    sent: u32,
+    given: u32,
+    ends: u32,
 }
 
 /// A request that a worker has.
@@ -90,7 +116,28 @@ impl World {
         for client in 0..5 {
             bench.connect_with(1_000_000 + u64::from(client), granted(client, 0));
         }
-        Self::default()
+        let world = Self::default();
+        bench.enter(world.peer_of(RETURNING), "returning", None);
+        world
+    }
+
+    fn peer_of(&self, client: u64) -> u64 {
+        if client == RETURNING { 3_000_000 + self.returns } else { 1_000_000 + client }
+    }
+
+    fn native(&mut self, id: RequestId) -> &mut Native {
+        self.natives.iter_mut().find(|native| native.id == id).unwrap()
+    }
+
+    /// Sends a request of 0.3, for the first time or again.
+    fn ask(&mut self, bench: &mut Bench, id: RequestId, changed: bool) {
+        self.asked += 1;
+        let native = self.native(id);
+        native.sent += 1;
+        let Native { client, service, body, terms, .. } = native.clone();
+        let body = Frames::from([if changed { format!("{body} changed") } else { body }]);
+        let request = v03::client::Request { id, service, terms, body };
+        bench.message(self.peer_of(client), v03::FromClient::Request(request).encode());
     }
 
     /// Looks at all that was sent: workers note their requests, clients count their final replies.
@@ -101,7 +148,7 @@ impl World {
                 None => self.look_at_native_worker(bench, peer),
             }
         }
-        for (client, dialect) in (0..5u64).zip(CLIENTS) {
+        for (client, dialect) in (0..6u64).zip(CLIENTS) {
             match dialect {
                 Some(dialect) => self.look_at_client(bench, client, dialect),
                 None => self.look_at_native_client(bench, client),
@@ -124,14 +171,22 @@ impl World {
     fn look_at_native_worker(&mut self, bench: &mut Bench, worker: u64) {
         for command in bench.native_commands(worker) {
             match command {
-                ToNative::Request(v03::worker::Request { job, body, .. }) => {
+                ToNative::Request(v03::worker::Request { job, body, id, .. }) => {
+                    if let Some(id) = id {
+                        self.native(id).given += 1;
+                    }
                     let address = Bytes::copy_from_slice(&job.0.to_be_bytes());
                     self.jobs.push(Given { worker, address, body: text(&body), parts: 0 });
                     let in_flight = self.jobs.iter().filter(|given| given.worker == worker).count();
                     assert!(in_flight <= 3, "no worker has ever allowed more");
                 }
                 ToNative::Disconnect(_) => self.forget(worker),
-                ToNative::Cancel(_) | ToNative::Drain(_) | ToNative::Heartbeat(_) => {}
+                ToNative::Cancel(job) => {
+                    let address = job.0.to_be_bytes();
+                    let is_its_own = |given: &Given| given.worker == worker && given.address == address[..];
+                    assert!(self.jobs.iter().any(is_its_own), "only what it has is called off");
+                }
+                ToNative::Drain(_) | ToNative::Heartbeat(_) => {}
             }
         }
     }
@@ -147,16 +202,22 @@ impl World {
     }
 
     fn look_at_native_client(&mut self, bench: &mut Bench, client: u64) {
-        for told in bench.native_replies(1_000_000 + client) {
+        for told in bench.native_replies(self.peer_of(client)) {
             match told {
                 ToClient::Partial { id, body, .. } => {
-                    assert!(!self.ends.contains_key(&id), "nothing comes after the FINAL");
+                    let native = self.native(id);
+                    assert_eq!(native.client, client);
+                    assert!(native.ends < native.sent, "nothing comes after the FINAL");
                     self.note(client, &text(&body), false);
                 }
                 ToClient::Final { id, outcome, body } => {
-                    *self.ends.entry(id).or_default() += 1;
+                    let native = self.native(id);
+                    native.ends += 1;
+                    assert_eq!(native.client, client);
                     if outcome.status.is_success() {
-                        self.note(client, &text(&body), true);
+                        assert!(text(&body).starts_with(&native.body), "{body:?} for {}", native.body);
+                        self.delivered += 1;
+                        self.note(client, &text(&body), false);
                     }
                 }
                 ToClient::Drain(_) | ToClient::Heartbeat => panic!("not sent unasked: {told:?}"),
@@ -168,6 +229,7 @@ impl World {
         let owner = body.split('|').next_back().unwrap().to_owned();
         assert!(owner.starts_with(&format!("{client}:")), "{owner} came to client {client}");
         if is_final {
+            self.delivered += 1;
             *self.finals.entry(owner).or_default() += 1;
         }
     }
@@ -194,22 +256,20 @@ impl World {
                 }
             }
             Step::Request { client, service } => {
-                self.asked += 1;
                 let dialect = CLIENTS[usize::from(client)];
-                let body = Frames::from([format!("{client}:{}", self.asked)]);
+                let (number, client) = (self.asked + 1, u64::from(client));
+                let body = format!("{client}:{number}");
                 let service = name(&format!("s{service}"));
-                let message = match dialect {
-                    Some(dialect) => Request::new(dialect, Frames::new(), service, body).encode(),
-                    None => {
-                        let id = RequestId((u128::from(self.asked)).to_be_bytes());
-                        // Some have less time than the queue would give them.
-                        let deadline =
-                            self.asked.is_multiple_of(3).then(|| Duration::from_millis(self.asked * 300 % 5000));
-                        let terms = Terms { deadline, ..Terms::default() };
-                        v03::FromClient::Request(v03::client::Request { id, service, terms, body }).encode()
-                    }
-                };
-                bench.message(1_000_000 + u64::from(client), message);
+                if let Some(dialect) = dialect {
+                    self.asked += 1;
+                    let message = Request::new(dialect, Frames::new(), service, Frames::from([body])).encode();
+                    bench.message(self.peer_of(client), message);
+                } else {
+                    let id = RequestId((u128::from(number)).to_be_bytes());
+                    let terms = terms(number);
+                    self.natives.push(Native { client, service, id, body, terms, sent: 0, given: 0, ends: 0 });
+                    self.ask(bench, id, false);
+                }
             }
             Step::Answer { worker, partial } => self.answer(bench, worker, partial),
             Step::Heartbeat { worker } => {
@@ -272,6 +332,21 @@ impl World {
                     bench.native_say(peer, v03::FromWorker::Credit(credit.into()));
                 }
             }
+            Step::Cancel { request } => {
+                if let Some(Native { client, id, .. }) = self.pick_native(request) {
+                    bench.message(self.peer_of(client), v03::FromClient::Cancel(id).encode());
+                }
+            }
+            Step::Repeat { request, changed } => {
+                if let Some(Native { id, .. }) = self.pick_native(request) {
+                    self.ask(bench, id, changed);
+                }
+            }
+            Step::Return => {
+                bench.disconnect(self.peer_of(RETURNING));
+                self.returns += 1;
+                bench.enter(self.peer_of(RETURNING), "returning", None);
+            }
             Step::Drain { worker, service } => {
                 if let Some((peer, None)) = self.pick(worker) {
                     self.draining.insert(peer);
@@ -282,6 +357,11 @@ impl World {
             }
         }
         self.look(bench);
+    }
+
+    /// One of the requests of 0.3.
+    fn pick_native(&self, number: u8) -> Option<Native> {
+        (!self.natives.is_empty()).then(|| self.natives[usize::from(number) % self.natives.len()].clone())
     }
 
     fn answer(&mut self, bench: &mut Bench, number: u8, partial: bool) {
@@ -307,12 +387,28 @@ impl World {
     }
 }
 
+/// Some have less time than the queue would give them; all levels of urgency and repetition come in turn.
+fn terms(number: u64) -> Terms {
+    let deadline = number.is_multiple_of(3).then(|| Duration::from_millis(number * 300 % 5000));
+    let priority = Priority::new((number * 7 % 10) as u8).unwrap();
+    let idempotency = match number % 4 {
+        0 => Idempotency::Kept,
+        1 => Idempotency::Repeatable,
+        _ => Idempotency::Once,
+    };
+    Terms { deadline, priority, idempotency, ..Terms::default() }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn every_request_ends_once_as_reply_or_failure(steps in prop::collection::vec(any_step(), 1..120)) {
-        let mut bench = Bench::with_policy(|policy| policy.busy_timeout = Duration::from_secs(8));
+        let mut config = Config::default();
+        config.policy.busy_timeout = Duration::from_secs(8);
+        // Longer than any history.
+        config.limits.kept_window = Duration::from_secs(1000);
+        let mut bench = Bench::new(config);
         let mut world = World::with_clients(&mut bench);
         for step in steps {
             world.take(&mut bench, step);
@@ -327,11 +423,22 @@ proptest! {
         }
         bench.pass(seconds(200));
         world.look(&mut bench);
-        let failed = bench.broker.counters().failed;
-        let answered: u64 = world.finals.values().map(|count| u64::from(*count)).sum();
+        let counters = bench.broker.counters();
         prop_assert!(world.finals.values().all(|count| *count == 1), "a request has two replies: {:?}", world.finals);
-        prop_assert_eq!(answered + failed, world.asked);
-        prop_assert!(world.ends.values().all(|count| *count == 1), "an id has two FINALs: {:?}", world.ends);
+        prop_assert_eq!(counters.replies + counters.failed + counters.duplicates, world.asked);
+        prop_assert!(world.delivered + counters.undeliverable >= counters.replies);
+        prop_assert!(world.delivered <= counters.replies + counters.duplicates);
+        for native in &world.natives {
+            // Some FINALs of the client that went away and came back have gone into the connection that it had left.
+            let least = u32::from(native.client != RETURNING);
+            let most = native.sent;
+            prop_assert!((least..=most).contains(&native.ends), "FINALs: {:?}", native);
+            let runs_once = native.terms.idempotency == Idempotency::Once;
+            prop_assert!(!runs_once || native.given <= 1, "it is to run once: {:?}", native);
+        }
+        prop_assert_eq!(bench.broker.known.len(), bench.broker.kept.len(), "only what has ended is known");
+        bench.pass(seconds(1001));
+        prop_assert_eq!((bench.broker.known.len(), bench.broker.kept.byte_count()), (0, 0));
         prop_assert_eq!(bench.broker.queued, crate::broker::Queued::default());
         prop_assert_eq!(bench.broker.workers(), 0);
         prop_assert_eq!(bench.broker.services.iter().count(), 0);

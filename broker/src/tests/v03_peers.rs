@@ -26,7 +26,32 @@ pub(super) fn farewell(code: u16, reason: &str) -> ToWorker {
     ToWorker::Disconnect(Farewell { status, options })
 }
 
+pub(super) fn by(millis: u64) -> Terms {
+    Terms { deadline: Some(Duration::from_millis(millis)), ..Terms::default() }
+}
+
 impl Bench {
+    /// Connects a client with what it calls itself and what it has proved.
+    pub(super) fn enter(&mut self, peer: u64, identity: &str, credential: Option<&str>) {
+        let rights = Rights { credential: credential.map(Arc::from), ..Rights::everything() };
+        let identity = Bytes::copy_from_slice(identity.as_bytes());
+        self.input(Input::Connected { peer: PeerId(peer), identity, rights: Arc::new(rights) });
+    }
+
+    /// A request for `echo` on a connection that is there.
+    pub(super) fn ask(&mut self, peer: u64, number: u8, text: &str, terms: Terms) {
+        self.ask_for(peer, number, "echo", text, terms);
+    }
+
+    pub(super) fn ask_for(&mut self, peer: u64, number: u8, service: &str, text: &str, terms: Terms) {
+        let request = client::Request { id: id(number), service: name(service), terms, body: body(text) };
+        self.message(peer, FromClient::Request(request).encode());
+    }
+
+    pub(super) fn cancel(&mut self, peer: u64, number: u8) {
+        self.message(peer, FromClient::Cancel(id(number)).encode());
+    }
+
     pub(super) fn native_worker(&mut self, peer: u64, credit: u32, services: &[&str]) {
         self.connect(peer);
         self.native_ready(peer, credit, services);
