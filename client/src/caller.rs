@@ -5,11 +5,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::error::Error;
 use crate::reply::{Collected, Progress, Reply};
+use crate::span::Span;
 
 /// The owner task's end of a request under way.
 pub(crate) struct Caller {
     pub(crate) service: ServiceName,
     pub(crate) ear: Ear,
+    pub(crate) span: Span,
     /// Its place among the requests that may be under way; given back when the caller goes.
     pub(crate) _permit: OwnedSemaphorePermit,
 }

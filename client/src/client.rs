@@ -4,22 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use protocol::Frames;
 use protocol::mdp::Dialect;
-use protocol::{Frames, ServiceName};
-use runtime::link::Link;
 use runtime::zmtp::curve::KeyPair;
 use runtime::zmtp::{Backoff, Endpoint, Limits, Login, Mechanism, Options, PublicKey};
 use runtime::{Clock, drive};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::call::{check_body, service_name};
+use crate::ask::{Ask, Checked};
 use crate::caller::{Caller, Ear, PARTS_WAITING_MAX};
 use crate::error::{Error, Misuse};
 use crate::multiplex::{Config, Correlation, Multiplex};
 use crate::number::Number;
 use crate::owner::{Command, Counters, Counts, OwnerPort};
-use crate::patience::Patience;
-use crate::reply::{Collected, Progress, Reply};
+use crate::parts::Parts;
+use crate::patience::{OnTimeout, Patience};
+use crate::reply::{Collected, Reply};
+use crate::span::{Span, Watched};
+use crate::speech::Speech;
 
 /// A handle to one connection; clones share it. The connection ends with the last handle.
 ///
@@ -35,12 +38,16 @@ use crate::reply::{Collected, Progress, Reply};
 /// ```
 ///
 /// Each request is answered once or fails once, whatever happens to the connection: what was under way is sent again on
-/// the next one, and second answers are dropped. So a request may be *executed* more than once. A request whose future
-/// is dropped is forgotten.
+/// the next one, and second answers are dropped. So a request may be *executed* more than once, unless its
+/// [`idempotency`](Ask::idempotency) says otherwise. **Dropping the future of a request cancels it**: the broker is
+/// told, and tells the worker.
 ///
-/// Replies are matched by a number in the envelope, the frames before the empty one, which every broker has to return
-/// (RFC 7 asks it for REQ sockets, and libzmq's REQ_CORRELATE relies on it). For brokers that do not, there is
-/// [`Builder::one_at_a_time`].
+/// It speaks MDP 0.3, and 0.2 with a broker that does not answer 0.3 within 2.5 s ([`Builder::speech`]). In 0.3 an
+/// error is told at once as [`Error::Status`]; in 0.1 and 0.2 it is a reply like any other, or silence.
+///
+/// In 0.1 and 0.2 replies are matched by a number in the envelope, the frames before the empty one, which every broker
+/// has to return (RFC 7 asks it for REQ sockets, and libzmq's REQ_CORRELATE relies on it). For brokers that do not,
+/// there is [`Builder::one_at_a_time`].
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -54,6 +61,7 @@ struct Shared {
     under_way_max: usize,
     limits: Limits,
     next_number: AtomicU64,
+    salt: u64,
     counters: Arc<Counters>,
 }
 
@@ -81,7 +89,12 @@ impl Client {
     pub fn builder(endpoint: impl Into<String>) -> Builder {
         Builder {
             endpoint: endpoint.into(),
-            config: Config { seed: fastrand::u64(..), ..Config::new(Dialect::V02Delimited) },
+            config: Config {
+                seed: fastrand::u64(..),
+                salt: fastrand::u64(..),
+                identity: identity(),
+                ..Config::new(Speech::default())
+            },
             patience: Patience::default(),
             options: Options::default(),
         }
@@ -93,17 +106,21 @@ impl Client {
         Self { shared: self.shared.clone(), patience }
     }
 
+    /// A request to `service` with settings of its own.
+    pub fn ask(&self, service: impl AsRef<[u8]>) -> Ask<'_> {
+        Ask::new(self, service.as_ref(), self.patience)
+    }
+
     /// Asks `service` and collects the reply, all parts of it. When as many requests are under way as are allowed, it
     /// waits for one of them to end; that time does not count towards its timeout.
     ///
     /// # Errors
-    /// [`Error::Timeout`] after the last attempt, [`Error::TooLarge`] for a reply beyond
-    /// [`COLLECTED_BYTES_MAX`](crate::reply::COLLECTED_BYTES_MAX), [`Error::Misuse`] for what cannot be sent,
+    /// [`Error::Status`] when the broker or the worker said why there is no answer, [`Error::Timeout`] after the last
+    /// attempt, [`Error::TooLarge`] for a reply beyond [`COLLECTED_BYTES_MAX`](crate::reply::COLLECTED_BYTES_MAX),
+    /// [`Error::Incomplete`] for one of which parts are missing, [`Error::Misuse`] for what cannot be sent,
     /// [`Error::Closed`] when the runtime has ended.
     pub async fn request(&self, service: impl AsRef<[u8]>, body: impl Into<Frames>) -> Result<Reply, Error> {
-        let (service, body) = self.check(service.as_ref(), body.into())?;
-        let permit = self.shared.admission.clone().acquire_owned().await.map_err(|_| Error::Closed)?;
-        self.collect(service, body, permit).await
+        self.ask(service).request(body).await
     }
 
     /// As [`request`](Self::request), but refuses where that would wait for other requests to end.
@@ -111,10 +128,7 @@ impl Client {
     /// # Errors
     /// [`Error::Full`], and those of [`request`](Self::request).
     pub async fn try_request(&self, service: impl AsRef<[u8]>, body: impl Into<Frames>) -> Result<Reply, Error> {
-        let (service, body) = self.check(service.as_ref(), body.into())?;
-        let full = Error::Full { max: self.shared.under_way_max };
-        let permit = self.shared.admission.clone().try_acquire_owned().map_err(|_| full)?;
-        self.collect(service, body, permit).await
+        self.ask(service).try_request(body).await
     }
 
     /// Asks `service` and takes the reply part by part, as it comes. Waits as [`request`](Self::request) does until the
@@ -123,13 +137,7 @@ impl Client {
     /// # Errors
     /// [`Error::Misuse`] and [`Error::Closed`]; others come from [`Parts::next`].
     pub async fn request_parts(&self, service: impl AsRef<[u8]>, body: impl Into<Frames>) -> Result<Parts, Error> {
-        let (service, body) = self.check(service.as_ref(), body.into())?;
-        let _permit = self.shared.admission.clone().acquire_owned().await.map_err(|_| Error::Closed)?;
-        let (parts, receiver) = mpsc::channel(PARTS_WAITING_MAX);
-        let (done, end) = oneshot::channel();
-        let caller = Caller { service, ear: Ear::Parts { parts, done }, _permit };
-        let under_way = self.submit(body, caller)?;
-        Ok(Parts { receiver, end: Some(end), under_way })
+        self.ask(service).stream(body).await
     }
 
     /// What has happened on the connection so far.
@@ -137,39 +145,82 @@ impl Client {
         self.shared.counters.read()
     }
 
-    async fn collect(&self, service: ServiceName, body: Frames, permit: OwnedSemaphorePermit) -> Result<Reply, Error> {
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(crate) async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        self.shared.admission.clone().acquire_owned().await.map_err(|_| Error::Closed)
+    }
+
+    pub(crate) fn try_permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let full = Error::Full { max: self.shared.under_way_max };
+        self.shared.admission.clone().try_acquire_owned().map_err(|_| full)
+    }
+
+    pub(crate) async fn collect(&self, checked: Checked, permit: OwnedSemaphorePermit) -> Result<Reply, Error> {
         let (done, outcome) = oneshot::channel();
         let ear = Ear::Whole { collected: Collected::default(), done };
-        let mut under_way = self.submit(body, Caller { service, ear, _permit: permit })?;
-        let outcome = outcome.await;
-        under_way.over = true;
-        outcome.unwrap_or(Err(Error::Closed))
+        let mut under_way = self.submit(checked, ear, permit)?;
+        let outcome = outcome.await.unwrap_or(Err(Error::Closed));
+        under_way.request.end(outcome.as_ref().map(|_| ()));
+        outcome
     }
 
-    fn check(&self, service: &[u8], body: Frames) -> Result<(ServiceName, Frames), Misuse> {
-        check_body(&body, &self.shared.limits)?;
-        self.patience.check()?;
-        Ok((service_name(service)?, body))
+    pub(crate) fn stream(&self, checked: Checked, permit: OwnedSemaphorePermit) -> Result<Parts, Error> {
+        let (parts, receiver) = mpsc::channel(PARTS_WAITING_MAX);
+        let (done, end) = oneshot::channel();
+        let under_way = self.submit(checked, Ear::Parts { parts, done }, permit)?;
+        Ok(Parts::new(receiver, end, under_way))
     }
 
-    fn submit(&self, body: Frames, caller: Caller) -> Result<UnderWay, Error> {
+    fn submit(&self, checked: Checked, ear: Ear, permit: OwnedSemaphorePermit) -> Result<UnderWay, Error> {
+        let Checked { service, body, patience, mut terms, id, trace } = checked;
         let number = Number(self.shared.next_number.fetch_add(1, Ordering::Relaxed));
-        let command = Command::Submit { number, patience: self.patience, body, caller };
-        self.shared.commands.send(command).map_err(|_| Error::Closed)?;
-        Ok(UnderWay { number, commands: self.shared.commands.clone(), over: false })
+        let shown = id.unwrap_or_else(|| number.id(1, self.shared.salt));
+        let (span, trace) = Span::open(&service, shown, trace);
+        if let Some(trace) = trace {
+            terms.passed_on = trace.options();
+        }
+        let caller = Box::new(Caller { service, ear, span: span.clone(), _permit: permit });
+        self.shared
+            .commands
+            .send(Command::Submit { number, patience, terms, id, body, caller })
+            .map_err(|_| Error::Closed)?;
+        Ok(UnderWay { number, commands: self.shared.commands.clone(), request: Watched::new(span) })
     }
 }
 
 impl Builder {
-    /// How the broker is spoken to: [`Dialect::V02Delimited`] unless told, which has streamed replies and a place for
-    /// request numbers. Brokers other than ours mostly want [`Dialect::V01`].
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.config.dialect = dialect;
+    /// An older dialect, and nothing else. Brokers other than ours mostly want [`Dialect::V01`].
+    pub fn dialect(self, dialect: Dialect) -> Self {
+        self.speech(dialect)
+    }
+
+    /// Which versions of MDP are spoken: 0.3, and [`Dialect::V02Delimited`] with a broker that does not answer 0.3
+    /// within 2.5 s on a connection that stands, unless told. That is written to the log as a warning, and counted in
+    /// [`Counts::unanswered`]; each new connection begins with 0.3 again.
+    pub fn speech(mut self, speech: impl Into<Speech>) -> Self {
+        self.config.speech = speech.into();
         self
     }
 
-    /// For brokers that do not return the envelope: no request numbers, one request at a time on the wire, the others
-    /// wait here; a new socket after each one that was given up.
+    /// Where a broker that is about to leave may send us, as endpoints: new requests go to the first of those it names
+    /// that is allowed here, once those that it has have ended. All that holds for the broker's own endpoint holds
+    /// there too: mechanism, keys, domain. Nowhere unless told.
+    pub fn elsewhere(mut self, endpoints: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.config.elsewhere = endpoints.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What is done when an attempt was silent for too long.
+    pub fn on_timeout(mut self, on_timeout: OnTimeout) -> Self {
+        self.patience.on_timeout = on_timeout;
+        self
+    }
+
+    /// For brokers of 0.1 and 0.2 that do not return the envelope: no request numbers, one request at a time on the
+    /// wire, the others wait here; a new socket after each one that was given up.
     pub fn one_at_a_time(mut self) -> Self {
         self.config.correlation = Correlation::OneAtATime;
         self
@@ -237,70 +288,53 @@ impl Builder {
     pub fn connect(self) -> Result<Client, Error> {
         self.patience.check()?;
         self.config.check()?;
-        let endpoint: Endpoint = self
-            .endpoint
-            .parse()
-            .map_err(|error| Misuse::Endpoint { endpoint: self.endpoint, reason: format!("{error}") })?;
+        let endpoint = endpoint(&self.endpoint)?;
+        for elsewhere in &self.config.elsewhere {
+            self::endpoint(elsewhere)?;
+        }
         let under_way_max = self.config.slots().saturating_add(self.config.waiting_max).min(Semaphore::MAX_PERMITS);
         let (commands, receiver) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
         let limits = self.options.limits;
         let reconnect = Backoff { first: self.config.reconnect_first, max: self.config.reconnect_max };
-        let link = Link::new(endpoint, Options { reconnect, ..self.options });
-        let mut port = OwnerPort::new(link, receiver, counters.clone(), under_way_max);
+        let options = Options { reconnect, ..self.options };
+        let mut port = OwnerPort::new(endpoint, options, receiver, counters.clone());
+        let salt = self.config.salt;
         let mut multiplex = Multiplex::new(self.config);
         tokio::spawn(async move { drive(&mut multiplex, &mut port, Clock::start()).await });
         let admission = Arc::new(Semaphore::new(under_way_max));
         let next_number = AtomicU64::new(0);
-        let shared = Shared { commands, admission, under_way_max, limits, next_number, counters };
+        let shared = Shared { commands, admission, under_way_max, limits, next_number, salt, counters };
         Ok(Client { shared: Arc::new(shared), patience: self.patience })
-    }
-}
-
-/// A reply that comes part by part; made by [`Client::request_parts`]. Dropped, the request is forgotten.
-#[derive(Debug)]
-#[must_use = "parts come when `next` is awaited"]
-pub struct Parts {
-    receiver: mpsc::Receiver<Progress>,
-    end: Option<oneshot::Receiver<Result<(), Error>>>,
-    under_way: UnderWay,
-}
-
-impl Parts {
-    /// The next part, the last one too; `None` after it. Cancel safe. [`Progress::Restarted`] says that the parts so
-    /// far are void: the request had to be sent again.
-    ///
-    /// # Errors
-    /// [`Error::Timeout`] when no part came in time in the last attempt, [`Error::Lagging`] when more than 1024 parts
-    /// were left waiting. Nothing follows an error.
-    pub async fn next(&mut self) -> Option<Result<Progress, Error>> {
-        if let Some(progress) = self.receiver.recv().await {
-            return Some(Ok(progress));
-        }
-        let outcome = self.end.as_mut()?.await;
-        self.end = None;
-        self.under_way.over = true;
-        match outcome {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(Err(error)),
-            Err(_gone) => Some(Err(Error::Closed)),
-        }
     }
 }
 
 /// A request that the owner task knows of, for as long as somebody waits for it.
 #[derive(Debug)]
-struct UnderWay {
+pub(crate) struct UnderWay {
     number: Number,
     commands: mpsc::UnboundedSender<Command>,
-    over: bool,
+    pub(crate) request: Watched,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        if !self.over {
+        if !self.request.is_over() {
             // An error means that the task is gone, and the request with it.
             let _ = self.commands.send(Command::Forget(self.number));
         }
     }
+}
+
+pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Misuse> {
+    text.parse().map_err(|error| Misuse::Endpoint { endpoint: text.to_owned(), reason: format!("{error}") })
+}
+
+/// What nobody else is called. The first octet is not zero: names that begin so are a ROUTER's own.
+pub(crate) fn identity() -> Bytes {
+    let mut identity = fastrand::u128(..).to_be_bytes();
+    if let Some(first) = identity.first_mut() {
+        *first |= 1;
+    }
+    Bytes::copy_from_slice(&identity)
 }

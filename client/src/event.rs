@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use protocol::PeerFault;
+use protocol::mdp::Dialect;
+use protocol::{PeerFault, ServiceName};
+
+use crate::number::Number;
 
 /// Something worth knowing happened in a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +22,36 @@ pub enum Event {
         /// The delay.
         retry_in: Duration,
     },
+    /// A request is tried once more, because an attempt was silent for too long or could not be answered.
+    Retried {
+        /// Which.
+        number: Number,
+        /// The attempt that begins, from 2.
+        attempt: u8,
+    },
     /// A reply that nobody waits for any more: late, or to a request that was sent twice and is answered already.
     Duplicate,
     /// A reply from another service than was asked; dropped.
     WrongService,
     /// The broker broke a rule; its message was dropped.
     Fault(PeerFault),
+    /// The broker answers in MDP 0.3.
+    Native,
+    /// The broker has not answered MDP 0.3: from now on, and until this connection is lost, an older dialect is spoken.
+    FellBack(Dialect),
+    /// The broker has not answered MDP 0.3, and nothing else is allowed: this connection is given up.
+    Mute,
+    /// The broker has said nothing for so long that the connection is given up.
+    Silent,
+    /// Parts of an answer are missing.
+    Hole,
+    /// The broker, or one of its services, is about to leave.
+    Draining {
+        /// How long it stays at most.
+        grace: Duration,
+        /// The one service that this is about.
+        service: Option<ServiceName>,
+    },
+    /// The broker leaves, and what is asked from now on goes to this endpoint.
+    Moved(String),
 }

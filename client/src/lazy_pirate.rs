@@ -4,19 +4,26 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use protocol::mdp::Dialect;
+use protocol::mdp::v03::{Idempotency, Terms};
 use protocol::{Frames, ServiceName};
 use runtime::link::{Heard, Link};
 use runtime::zmtp::curve::KeyPair;
-use runtime::zmtp::{Endpoint, Login, Mechanism, Options, PublicKey};
+use runtime::zmtp::{Login, Mechanism, Options, PublicKey};
 use runtime::{Clock, Port, drive};
 
 use crate::call::{check_body, service_name};
+use crate::client::{endpoint, identity};
 use crate::error::{Error, Misuse};
 use crate::event::Event;
-use crate::patience::{Patience, Silence};
+use crate::failed::Failure;
+use crate::owner::tell;
+use crate::patience::{OnTimeout, Patience};
 use crate::pirate::{Input, Output, Pirate};
 use crate::reply::{Collected, Progress, Reply};
+use crate::span::{Span, Watched};
+use crate::speech::Speech;
 
 /// A client that asks one request at a time, and again on a new socket when nobody answers.
 ///
@@ -31,13 +38,19 @@ use crate::reply::{Collected, Progress, Reply};
 /// # }
 /// ```
 ///
+/// It speaks MDP 0.3, and 0.2 with a broker that does not answer 0.3 on a connection that stands, within an attempt or
+/// 2.5 s ([`speech`](Self::speech)). In 0.3 an error is told at once as [`Error::Status`]; in 0.1 and 0.2 it is a reply
+/// like any other, or silence.
+///
 /// It works with every broker, also with those that cannot return an envelope; brokers other than ours mostly want
-/// [`Dialect::V01`]. A `request` whose future is dropped is given up; the next one takes a new socket.
+/// [`Dialect::V01`]. A `request` whose future is dropped is given up: the next one cancels it, or takes a new socket
+/// where the dialect cannot cancel.
 #[derive(Debug)]
 pub struct LazyPirate {
     endpoint: String,
-    dialect: Dialect,
+    speech: Speech,
     patience: Patience,
+    idempotency: Idempotency,
     options: Options,
     /// Made by the first request, so that no constructor can fail.
     running: Option<Running>,
@@ -56,8 +69,9 @@ impl LazyPirate {
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
-            dialect: Dialect::V02,
+            speech: Speech::Native { fall_back: Some(Dialect::V02) },
             patience: Patience::default(),
+            idempotency: Idempotency::default(),
             options: Options::default(),
             running: None,
         }
@@ -77,10 +91,32 @@ impl LazyPirate {
         self
     }
 
-    /// How the broker is spoken to; [`Dialect::V02`] unless told.
+    /// What is done when an attempt was silent for too long. Another attempt takes a new socket in any case, and there
+    /// are no other requests that could be blocked: retry and resend differ in the id, which a broker of 0.3 knows.
     #[must_use]
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.dialect = dialect;
+    pub fn on_timeout(mut self, on_timeout: OnTimeout) -> Self {
+        self.patience.on_timeout = on_timeout;
+        self
+    }
+
+    /// How often a request may run; [`Idempotency::Kept`] unless told. Only MDP 0.3 can say it: a request that is to
+    /// run [`Once`](Idempotency::Once) is not sent to a broker that does not speak it.
+    #[must_use]
+    pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency = idempotency;
+        self
+    }
+
+    /// An older dialect, and nothing else. Brokers other than ours mostly want [`Dialect::V01`].
+    #[must_use]
+    pub fn dialect(self, dialect: Dialect) -> Self {
+        self.speech(dialect)
+    }
+
+    /// Which versions of MDP are spoken; unless told 0.3, and [`Dialect::V02`] with a broker that does not answer 0.3.
+    #[must_use]
+    pub fn speech(mut self, speech: impl Into<Speech>) -> Self {
+        self.speech = speech.into();
         self
     }
 
@@ -115,8 +151,9 @@ impl LazyPirate {
     /// Asks `service` and collects the reply, all parts of it.
     ///
     /// # Errors
-    /// [`Error::Timeout`] after the last attempt, [`Error::TooLarge`] for a reply beyond
-    /// [`COLLECTED_BYTES_MAX`](crate::reply::COLLECTED_BYTES_MAX), [`Error::Misuse`] for what cannot be sent.
+    /// [`Error::Status`] when the broker or the worker said why there is no answer, [`Error::Timeout`] after the last
+    /// attempt, [`Error::TooLarge`] for a reply beyond [`COLLECTED_BYTES_MAX`](crate::reply::COLLECTED_BYTES_MAX),
+    /// [`Error::Incomplete`] for one of which parts are missing, [`Error::Misuse`] for what cannot be sent.
     pub async fn request(&mut self, service: impl AsRef<[u8]>, body: impl Into<Frames>) -> Result<Reply, Error> {
         let mut collected = Collected::default();
         let take = |progress| match progress {
@@ -126,7 +163,9 @@ impl LazyPirate {
                 Ok(())
             }
         };
-        self.exchange(service_name(service.as_ref())?, body.into(), take).await?;
+        // A whole reply has as long as all attempts together; who takes parts judges each by itself.
+        let deadline = Some(self.patience.total());
+        self.exchange(service_name(service.as_ref())?, body.into(), deadline, take).await?;
         Ok(collected.finish())
     }
 
@@ -147,41 +186,50 @@ impl LazyPirate {
             take(progress);
             Ok(())
         };
-        self.exchange(service_name(service.as_ref())?, body.into(), take).await
+        self.exchange(service_name(service.as_ref())?, body.into(), None, take).await
     }
 
     async fn exchange(
         &mut self,
         service: ServiceName,
         body: Frames,
+        deadline: Option<Duration>,
         take: impl FnMut(Progress) -> Result<(), Error> + Send,
     ) -> Result<(), Error> {
         self.patience.check()?;
         check_body(&body, &self.options.limits)?;
-        let patience = self.patience;
+        if self.idempotency == Idempotency::Once && self.patience.asks_anew() {
+            return Err(Misuse::ResentOnce.into());
+        }
+        let (patience, identity) = (self.patience, self.options.identity.clone());
+        let mut terms = Terms { deadline, idempotency: self.idempotency, ..Terms::default() };
         let Running { pirate, link, clock } = self.run()?;
-        let request = Input::Request { service: service.clone(), body, patience };
-        let mut port = PiratePort { link: &mut *link, heard: Vec::new(), request: Some(request), take, outcome: None };
+        let (span, trace) = Span::open(&service, pirate.next_id(), None);
+        if let Some(trace) = trace {
+            terms.passed_on = trace.options();
+        }
+        let mut watched = Watched::new(span.clone());
+        let request = Some(Input::Request { service: service.clone(), body, patience, terms });
+        let mut port = PiratePort { link: &mut *link, identity, heard: Vec::new(), request, take, span, outcome: None };
         drive(pirate, &mut port, *clock).await;
-        match port.outcome {
+        let outcome = match port.outcome {
             Some(Ok(())) => Ok(()),
             Some(Err(Ending::Failed(error))) => Err(error),
-            Some(Err(Ending::Silent(silence))) => {
+            Some(Err(Ending::Without(failure))) => {
                 let refusal = link.refusal().map(|refusal| refusal.reason.clone()).unwrap_or_default();
-                Err(Error::silence(self.endpoint.clone(), service, silence, refusal))
+                Err(Error::without_answer(self.endpoint.clone(), service, failure, refusal))
             }
             None => Err(Error::Closed),
-        }
+        };
+        watched.end(outcome.as_ref().copied());
+        outcome
     }
 
     fn run(&mut self) -> Result<&mut Running, Error> {
         if self.running.is_none() {
-            let endpoint: Endpoint = self
-                .endpoint
-                .parse()
-                .map_err(|error| Misuse::Endpoint { endpoint: self.endpoint.clone(), reason: format!("{error}") })?;
-            let link = Link::new(endpoint, self.options.clone());
-            self.running = Some(Running { pirate: Pirate::new(self.dialect), link, clock: Clock::start() });
+            let link = Link::new(endpoint(&self.endpoint)?, self.options.clone());
+            let pirate = Pirate::new(self.speech).known_by(fastrand::u64(..), identity());
+            self.running = Some(Running { pirate, link, clock: Clock::start() });
         }
         self.running.as_mut().ok_or(Error::Closed)
     }
@@ -190,14 +238,17 @@ impl LazyPirate {
 /// Connects a [`Pirate`] to its socket for one request.
 struct PiratePort<'a, Take> {
     link: &'a mut Link,
+    /// What the user wants to be announced in every dialect; mostly nothing.
+    identity: Bytes,
     heard: Vec<Heard>,
     request: Option<Input>,
     take: Take,
+    span: Span,
     outcome: Option<Result<(), Ending>>,
 }
 
 enum Ending {
-    Silent(Silence),
+    Without(Failure),
     Failed(Error),
 }
 
@@ -215,7 +266,10 @@ impl<Take: FnMut(Progress) -> Result<(), Error> + Send> Port<Pirate> for PirateP
 
     fn perform(&mut self, output: Output, _inputs: &mut Vec<Input>) -> ControlFlow<()> {
         match output {
-            Output::Open => self.link.open(),
+            Output::Open(identity) => {
+                self.link.announce(if identity.is_empty() { self.identity.clone() } else { identity });
+                self.link.open();
+            }
             Output::Close => self.link.close(),
             Output::Send(frames) => self.link.send(frames),
             Output::Part(part) => return self.hand_over(Progress::Part(part)),
@@ -226,11 +280,16 @@ impl<Take: FnMut(Progress) -> Result<(), Error> + Send> Port<Pirate> for PirateP
                 }
                 return ControlFlow::Break(());
             }
-            Output::Done(Err(silence)) => {
-                self.outcome = Some(Err(Ending::Silent(silence)));
+            Output::Done(Err(failure)) => {
+                self.outcome = Some(Err(Ending::Without(failure)));
                 return ControlFlow::Break(());
             }
-            Output::Event(event) => trace(&event),
+            Output::Event(event) => {
+                if let Event::Retried { attempt, .. } = event {
+                    self.span.attempt(attempt);
+                }
+                tell(&event);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -241,8 +300,7 @@ impl<Take: FnMut(Progress) -> Result<(), Error>> PiratePort<'_, Take> {
         match (self.take)(progress) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
-                // Nobody wants the rest; the next request finds its predecessor given up and opens a new socket.
-                self.link.close();
+                // Nobody wants the rest: the next request finds its predecessor given up.
                 self.outcome = Some(Err(Ending::Failed(error)));
                 ControlFlow::Break(())
             }
@@ -259,8 +317,4 @@ impl From<Heard> for Input {
             Heard::Refused { is_lasting } => Self::Refused { is_lasting },
         }
     }
-}
-
-pub(crate) fn trace(event: &Event) {
-    tracing::debug!(?event);
 }

@@ -4,37 +4,49 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::Frames;
+use bytes::Bytes;
+use protocol::mdp::v03::Terms;
+use protocol::{Frames, RequestId};
 use runtime::Port;
 use runtime::link::{Heard, Link};
+use runtime::zmtp::{Endpoint, Options};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::event::Event;
-use crate::multiplex::{Failure, Input, Multiplex, Output};
+use crate::multiplex::{Dial, Failure, Input, Multiplex, Output};
 use crate::number::Number;
 use crate::patience::Patience;
 
 /// What the handles of a client say to its owner task. The semaphore that admits callers bounds how many are on the
 /// way.
 pub(crate) enum Command {
-    Submit { number: Number, patience: Patience, body: Frames, caller: Caller },
+    Submit {
+        number: Number,
+        patience: Patience,
+        terms: Terms,
+        id: Option<RequestId>,
+        body: Frames,
+        caller: Box<Caller>,
+    },
     Forget(Number),
 }
 
 /// The owner's port.
 pub(crate) struct OwnerPort {
     link: Link,
+    /// The client's own broker.
+    home: Endpoint,
+    /// What the user wants to be announced in every dialect; mostly nothing.
+    identity: Bytes,
     heard: Vec<Heard>,
     commands: mpsc::UnboundedReceiver<Command>,
     /// Whether all handles are gone, and the machine knows.
     closed: bool,
-    callers: FxHashMap<Number, Caller>,
+    callers: FxHashMap<Number, Box<Caller>>,
     counters: Arc<Counters>,
-    /// What [`Error::Full`] names.
-    under_way_max: usize,
 }
 
 /// Commands taken in one round, so that replies are heard in between.
@@ -42,21 +54,22 @@ const COMMANDS_PER_ROUND: usize = 256;
 
 impl OwnerPort {
     pub(crate) fn new(
-        link: Link,
+        home: Endpoint,
+        options: Options,
         commands: mpsc::UnboundedReceiver<Command>,
         counters: Arc<Counters>,
-        under_way_max: usize,
     ) -> Self {
-        let callers = FxHashMap::default();
-        Self { link, heard: Vec::new(), commands, closed: false, callers, counters, under_way_max }
+        let (callers, identity) = (FxHashMap::default(), options.identity.clone());
+        let link = Link::new(home.clone(), options);
+        Self { link, home, identity, heard: Vec::new(), commands, closed: false, callers, counters }
     }
 
     fn on_command(&mut self, command: Command) -> Input {
         match command {
-            Command::Submit { number, patience, body, caller } => {
+            Command::Submit { number, patience, terms, id, body, caller } => {
                 let service = caller.service.clone();
                 self.callers.insert(number, caller);
-                Input::Submit { number, service, body, patience }
+                Input::Submit { number, service, body, patience, terms, id }
             }
             Command::Forget(number) => {
                 self.callers.remove(&number);
@@ -79,6 +92,14 @@ impl OwnerPort {
         false
     }
 
+    /// The machine names only endpoints that [`Builder::elsewhere`](crate::Builder::elsewhere) has read already.
+    fn open(&mut self, dial: Dial) {
+        let endpoint = dial.endpoint.and_then(|endpoint| endpoint.parse().ok());
+        self.link.redirect(endpoint.unwrap_or_else(|| self.home.clone()));
+        self.link.announce(if dial.identity.is_empty() { self.identity.clone() } else { dial.identity });
+        self.link.open();
+    }
+
     fn end(&mut self, number: Number, outcome: Result<(), Error>) {
         if let Some(caller) = self.callers.remove(&number) {
             caller.end(outcome);
@@ -87,14 +108,9 @@ impl OwnerPort {
 
     fn fail(&mut self, number: Number, failure: Failure) {
         let Some(caller) = self.callers.remove(&number) else { return };
-        let error = match failure {
-            Failure::Silence(silence) => {
-                let refusal = self.link.refusal().map(|refusal| refusal.reason.clone()).unwrap_or_default();
-                Error::silence(self.link.endpoint().to_string(), caller.service.clone(), silence, refusal)
-            }
-            Failure::Full => Error::Full { max: self.under_way_max },
-        };
-        caller.end(Err(error));
+        let (endpoint, service) = (self.link.endpoint().to_string(), caller.service.clone());
+        let refusal = self.link.refusal().map(|refusal| refusal.reason.clone()).unwrap_or_default();
+        caller.end(Err(Error::without_answer(endpoint, service, failure, refusal)));
     }
 }
 
@@ -114,14 +130,17 @@ impl Port<Multiplex> for OwnerPort {
         };
         inputs.push(self.on_command(command));
         for _ in 1..COMMANDS_PER_ROUND {
-            let Ok(command) = self.commands.try_recv() else { return };
+            let Ok(command) = self.commands.try_recv() else { break };
             inputs.push(self.on_command(command));
         }
+        // Whoever has much to say hears what has been said meanwhile.
+        self.link.recv_ready(&mut self.heard).await;
+        inputs.extend(self.heard.drain(..).map(Input::from));
     }
 
     fn perform(&mut self, output: Output, inputs: &mut Vec<Input>) -> ControlFlow<()> {
         match output {
-            Output::Open => self.link.open(),
+            Output::Open(dial) => self.open(dial),
             Output::Close => self.link.close(),
             Output::Send(frames) => self.link.send(frames),
             Output::Part(number, part) => {
@@ -136,7 +155,14 @@ impl Port<Multiplex> for OwnerPort {
                 }
             }
             Output::Done(number, Err(failure)) => self.fail(number, failure),
-            Output::Event(event) => self.counters.count(&event),
+            Output::Event(event) => {
+                if let Event::Retried { number, attempt } = event
+                    && let Some(caller) = self.callers.get(&number)
+                {
+                    caller.span.attempt(attempt);
+                }
+                self.counters.count(&event);
+            }
             Output::Finished => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
@@ -163,8 +189,11 @@ pub struct Counts {
     pub resent: u64,
     /// Replies to requests that were answered or forgotten already.
     pub duplicates: u64,
-    /// Messages of the broker that broke a rule, or came from another service than was asked.
+    /// Messages of the broker that broke a rule, came from another service than was asked, or had a part missing
+    /// before them.
     pub faults: u64,
+    /// Connections on which the broker did not answer MDP 0.3.
+    pub unanswered: u64,
 }
 
 /// The live figures behind [`Counts`].
@@ -174,19 +203,26 @@ pub(crate) struct Counters {
     resent: AtomicU64,
     duplicates: AtomicU64,
     faults: AtomicU64,
+    unanswered: AtomicU64,
 }
 
 impl Counters {
     fn count(&self, event: &Event) {
-        tracing::debug!(?event);
+        tell(event);
         let counter = match event {
             Event::Connected { resent } => {
                 self.resent.fetch_add(*resent as u64, Ordering::Relaxed);
                 &self.connections
             }
             Event::Duplicate => &self.duplicates,
-            Event::WrongService | Event::Fault(_) => &self.faults,
-            Event::Lost { .. } => return,
+            Event::WrongService | Event::Fault(_) | Event::Hole => &self.faults,
+            Event::FellBack(_) | Event::Mute => &self.unanswered,
+            Event::Lost { .. }
+            | Event::Retried { .. }
+            | Event::Native
+            | Event::Silent
+            | Event::Draining { .. }
+            | Event::Moved(_) => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -198,6 +234,18 @@ impl Counters {
             resent: read(&self.resent),
             duplicates: read(&self.duplicates),
             faults: read(&self.faults),
+            unanswered: read(&self.unanswered),
         }
+    }
+}
+
+/// Writes an event to the log. That a broker does not speak 0.3 is the user's to know.
+pub(crate) fn tell(event: &Event) {
+    match event {
+        Event::FellBack(dialect) => {
+            tracing::warn!(?dialect, "the broker does not answer MDP 0.3: an older dialect is spoken");
+        }
+        Event::Mute => tracing::warn!("the broker does not answer MDP 0.3"),
+        event => tracing::debug!(?event),
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 /// Attempts that no test of a healthy broker reaches.
 fn patient(broker: &Broker) -> client::Builder {
-    Client::builder(broker.endpoint()).timeout(Duration::from_secs(60))
+    Client::builder(broker.endpoint()).dialect(Dialect::V02Delimited).timeout(Duration::from_secs(60))
 }
 
 /// Asks for `numbers` all at once, each in a task of its own, and returns whoever got its own number back.
@@ -81,7 +81,7 @@ async fn a_broker_that_restarts_under_load_costs_no_request_and_doubles_no_reply
 #[tokio::test]
 async fn an_unanswered_request_is_sent_again_and_its_second_answer_is_dropped_and_counted() {
     let mut broker = Broker::bind().await;
-    let client = Client::builder(broker.endpoint()).timeout(Duration::from_millis(300)).retries(50).connect().unwrap();
+    let client = patient(&broker).timeout(Duration::from_millis(300)).retries(50).connect().unwrap();
     let asking = tokio::spawn({
         let client = client.clone();
         async move { client.request("echo", ["question"]).await }
@@ -230,7 +230,8 @@ async fn a_handle_may_have_a_patience_of_its_own() {
         broker.reply(peer, &request, Part::Final, ["answer"]);
     });
     reply.unwrap();
-    let hasty = client.with_patience(Patience { timeout: Duration::from_millis(100), retries: 2 });
+    let hasty =
+        client.with_patience(Patience { timeout: Duration::from_millis(100), retries: 2, ..Patience::default() });
     let outcome = hasty.request("echo", ["question"]).await;
     assert!(matches!(outcome, Err(Error::Timeout { attempts: 2, connected: true, .. })), "{outcome:?}");
 }

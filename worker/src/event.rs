@@ -4,18 +4,53 @@
 use std::fmt;
 use std::time::Duration;
 
-use protocol::PeerFault;
 use protocol::mdp::Dialect;
+use protocol::{PeerFault, ServiceName};
 
 use crate::job::JobId;
+use crate::speech::Speech;
 
 /// Something worth knowing happened in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// READY is on its way; the broker may send requests. The protocol has no answer to it.
+    /// We serve. In MDP 0.3 the broker has answered READY; an old dialect has no answer to it, so READY is on its way.
     Registered {
         /// How we speak.
-        dialect: Dialect,
+        speech: Speech,
+    },
+    /// The broker did not answer MDP 0.3; an older dialect is tried on a new connection.
+    FellBack {
+        /// Which.
+        to: Dialect,
+    },
+    /// The dialect has room for one service; so many others are not offered on this connection.
+    NotOffered {
+        /// How many.
+        services: usize,
+    },
+    /// The broker gives us no more requests, of this service or at all.
+    Draining {
+        /// Which service; `None` is all.
+        service: Option<ServiceName>,
+    },
+    /// The broker said DISCONNECT and why. [`Lost`](Self::Lost) follows, unless we were leaving.
+    Dismissed {
+        /// Three digits.
+        status: u16,
+        /// In the broker's words. Show it escaped.
+        reason: String,
+    },
+    /// A job is stopped before its handler has answered: nobody waits for it, or its answer cannot be sent.
+    Stopped {
+        /// Which.
+        job: JobId,
+        /// What its client is told.
+        status: u16,
+    },
+    /// The broker sent more than it was ever allowed, or what we do not offer; the request was refused.
+    Refused {
+        /// With what.
+        status: u16,
     },
     /// The connection is given up; a new one is tried after `retry_in`, unless the worker is ending.
     Lost {
@@ -48,6 +83,10 @@ pub enum Cause {
     Dismissed,
     /// The broker was silent for longer than allowed.
     Silent,
+    /// The broker did not answer MDP 0.3, and no other dialect is allowed.
+    Unanswered,
+    /// The broker drains, and all that it gave us is answered.
+    Drained,
     /// The broker sent more requests than anybody asked for.
     Overfed,
 }
@@ -55,7 +94,22 @@ pub enum Cause {
 impl fmt::Display for Event {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Registered { .. } => write!(formatter, "registered with the broker"),
+            Self::Registered { speech } => write!(formatter, "registered with the broker, in {speech}"),
+            Self::FellBack { to } => {
+                write!(formatter, "the broker does not answer MDP 0.3; trying {}", Speech::Old(*to))
+            }
+            Self::NotOffered { services } => {
+                write!(formatter, "this broker takes one service a worker, {services} others are not offered")
+            }
+            Self::Draining { service: Some(service) } => write!(formatter, "the broker drains {service}"),
+            Self::Draining { service: None } => write!(formatter, "the broker drains us"),
+            Self::Dismissed { status, reason } => {
+                write!(formatter, "the broker said DISCONNECT {status}: {}", reason.escape_debug())
+            }
+            Self::Stopped { job, status } => write!(formatter, "job {} was stopped with {status}", job.0),
+            Self::Refused { status } => {
+                write!(formatter, "a request that should not have come was refused with {status}")
+            }
             Self::Lost { cause, orphans, retry_in } => {
                 write!(formatter, "broker lost: {cause}")?;
                 if *orphans > 0 {
@@ -80,6 +134,8 @@ impl fmt::Display for Cause {
             Self::Disconnected => "no connection",
             Self::Dismissed => "it said DISCONNECT",
             Self::Silent => "it was silent for too long",
+            Self::Unanswered => "it does not answer MDP 0.3",
+            Self::Drained => "it drains",
             Self::Overfed => "it sent more requests than it was asked for",
         })
     }

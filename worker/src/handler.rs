@@ -2,17 +2,17 @@
 //!
 //! [`Handler`] has a type parameter that nobody writes: it tells the two kinds apart, so that one `serve` takes both.
 
-use std::fmt::Display;
 use std::future::Future;
 
 use tower::{Service, ServiceExt};
 
+use crate::failure::Failure;
 use crate::request::{Reply, Request};
 
 /// Serves requests. Cloned for each one, so what its clones share belongs behind an `Arc`.
 pub trait Handler<Kind>: Clone + Send + 'static {
-    /// Answers one request. The error's text becomes a `500` reply.
-    fn call(self, request: Request) -> impl Future<Output = Result<Reply, String>> + Send + 'static;
+    /// Answers one request, or fails: with status 500, or the one that the [`Failure`] names.
+    fn call(self, request: Request) -> impl Future<Output = Result<Reply, Failure>> + Send + 'static;
 }
 
 /// The kind of handlers that are functions.
@@ -23,16 +23,16 @@ pub enum Function {}
 #[derive(Debug)]
 pub enum Tower {}
 
-impl<F, Answer, Body, Failure> Handler<(Function, Answer, Body, Failure)> for F
+impl<F, Answer, Body, Error> Handler<(Function, Answer, Body, Error)> for F
 where
     F: FnOnce(Request) -> Answer + Clone + Send + 'static,
-    Answer: Future<Output = Result<Body, Failure>> + Send + 'static,
+    Answer: Future<Output = Result<Body, Error>> + Send + 'static,
     Body: Into<Reply> + 'static,
-    Failure: Display + 'static,
+    Error: Into<Failure> + 'static,
 {
     // Also what the function does before its first await happens in the job's own task, where a panic is caught.
-    async fn call(self, request: Request) -> Result<Reply, String> {
-        self(request).await.map(Into::into).map_err(|failure| failure.to_string())
+    async fn call(self, request: Request) -> Result<Reply, Failure> {
+        self(request).await.map(Into::into).map_err(Into::into)
     }
 }
 
@@ -40,10 +40,11 @@ impl<S> Handler<Tower> for S
 where
     S: Service<Request> + Clone + Send + 'static,
     S::Response: Into<Reply>,
-    S::Error: Display,
+    S::Error: Into<Failure>,
     S::Future: Send + 'static,
 {
-    async fn call(self, request: Request) -> Result<Reply, String> {
-        self.oneshot(request).await.map(Into::into).map_err(|failure| failure.to_string())
+    // The service is called when it says that it is ready; a limit that its clones share holds for all of them.
+    async fn call(self, request: Request) -> Result<Reply, Failure> {
+        self.oneshot(request).await.map(Into::into).map_err(Into::into)
     }
 }

@@ -1,15 +1,14 @@
 //! Handlers with types: a request is one frame of JSON, and so is its reply.
 
-use std::fmt::Display;
 use std::future::Future;
 
 use protocol::Frames;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::request::Request;
-use crate::status;
 
 /// The kind of handlers that [`json`] makes; see [`Handler`].
 #[derive(Debug)]
@@ -24,8 +23,9 @@ pub struct Json<F, Input> {
 
 /// Makes a handler of a function from a value to a value.
 ///
-/// A request that is not one frame of JSON for `Input` is answered `400 reason` and never reaches the function; an
-/// error of the function is answered `500 reason`. Neither can be mistaken for a result, for it is not JSON.
+/// A request that is not one frame of JSON for `Input` fails with status 400 and never reaches the function; an error
+/// of the function with 500, or with the status that it names. In MDP 0.1 and 0.2 that is a body which cannot be
+/// mistaken for a result, for it is not JSON.
 ///
 /// ```no_run
 /// # #[derive(serde::Deserialize)] struct Order { item: String, count: u32 }
@@ -35,13 +35,13 @@ pub struct Json<F, Input> {
 /// worker::Worker::new("tcp://127.0.0.1:5555", "orders").serve(worker::json(confirm)).await
 /// # }
 /// ```
-pub fn json<F, Input, Answer, Value, Failure>(function: F) -> Json<F, Input>
+pub fn json<F, Input, Answer, Value, Error>(function: F) -> Json<F, Input>
 where
     F: FnOnce(Input) -> Answer + Clone + Send + 'static,
     Input: DeserializeOwned,
-    Answer: Future<Output = Result<Value, Failure>> + Send,
+    Answer: Future<Output = Result<Value, Error>> + Send,
     Value: Serialize,
-    Failure: Display,
+    Error: Into<Failure>,
 {
     Json { function, input: std::marker::PhantomData }
 }
@@ -52,21 +52,18 @@ impl<F: Clone, Input> Clone for Json<F, Input> {
     }
 }
 
-impl<F, Input, Answer, Value, Failure> Handler<(Typed, Answer, Value, Failure)> for Json<F, Input>
+impl<F, Input, Answer, Value, Error> Handler<(Typed, Answer, Value, Error)> for Json<F, Input>
 where
     F: FnOnce(Input) -> Answer + Clone + Send + 'static,
     Input: DeserializeOwned + Send + 'static,
-    Answer: Future<Output = Result<Value, Failure>> + Send + 'static,
+    Answer: Future<Output = Result<Value, Error>> + Send + 'static,
     Value: Serialize + 'static,
-    Failure: Display + 'static,
+    Error: Into<Failure> + 'static,
 {
-    async fn call(self, request: Request) -> Result<crate::Reply, String> {
-        let input = match read(&request.body) {
-            Ok(input) => input,
-            Err(reason) => return Ok(status::bad_request(reason).into()),
-        };
-        let value = (self.function)(input).await.map_err(|failure| failure.to_string())?;
-        let text = serde_json::to_vec(&value).map_err(|failure| format!("reply: {failure}"))?;
+    async fn call(self, request: Request) -> Result<crate::Reply, Failure> {
+        let input = read(&request.body).map_err(|reason| Failure::new(400, reason))?;
+        let value = (self.function)(input).await.map_err(Into::into)?;
+        let text = serde_json::to_vec(&value).map_err(|error| Failure::of(format_args!("reply: {error}")))?;
         Ok(Frames::from([text]).into())
     }
 }
@@ -93,17 +90,18 @@ mod tests {
         total: u32,
     }
 
-    async fn answer(body: impl Into<Frames>) -> Result<Frames, String> {
+    async fn answer(body: impl Into<Frames>) -> Result<Frames, (u16, String)> {
         let triple = |order: Order| async move {
             match order.count {
-                0 => Err("nothing ordered"),
+                0 => Err(Failure::new(409, "nothing ordered")),
                 count => Ok(Total { total: count * 3 }),
             }
         };
-        let request = Request { service: "orders".parse().unwrap(), body: body.into() };
-        match json(triple).call(request).await? {
-            Reply::Whole(frames) => Ok(frames),
-            parts => panic!("{parts:?}"),
+        let request = Request::new("orders".parse().unwrap(), body);
+        match json(triple).call(request).await {
+            Ok(Reply::Whole(frames)) => Ok(frames),
+            Ok(parts) => panic!("{parts:?}"),
+            Err(failure) => Err((failure.status(), failure.reason().to_owned())),
         }
     }
 
@@ -113,19 +111,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_malformed_request_is_answered_400_and_says_why() {
-        for (body, reason) in [
-            (Frames::from(["{"]), "400 EOF while parsing"),
-            (["{}"].into(), "400 missing field `count`"),
-            (["1", "2"].into(), "400 expected one frame of JSON, got 2 frames"),
+    async fn a_malformed_request_fails_with_400_and_says_why() {
+        for (body, expected) in [
+            (Frames::from(["{"]), "EOF while parsing"),
+            (["{}"].into(), "missing field `count`"),
+            (["1", "2"].into(), "expected one frame of JSON, got 2 frames"),
         ] {
-            let reply = answer(body).await.unwrap();
-            assert!(reply[0].starts_with(reason.as_bytes()), "{reply:?}");
+            let (status, reason) = answer(body).await.unwrap_err();
+            assert!(status == 400 && reason.starts_with(expected), "{status} {reason}");
         }
     }
 
     #[tokio::test]
-    async fn an_error_of_the_function_is_the_handlers_error() {
-        assert_eq!(answer([r#"{"count": 0}"#]).await, Err("nothing ordered".to_owned()));
+    async fn an_error_of_the_function_is_the_handlers_failure() {
+        assert_eq!(answer([r#"{"count": 0}"#]).await, Err((409, "nothing ordered".to_owned())));
     }
 }

@@ -1,4 +1,4 @@
-//! The worker over real sockets, against a broker that does what each test tells it.
+//! The worker over real sockets, in the old dialects, against a broker that does what each test tells it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
@@ -21,7 +21,9 @@ use worker::{Dialect, Error, Frames, Misuse, Reply, Request, Shutdown, Worker, s
 type Served = JoinHandle<Result<(), Error>>;
 
 fn worker(broker: &Broker) -> Worker {
-    Worker::new(broker.endpoint(), "echo").reconnect(Duration::from_millis(20), Duration::from_millis(100))
+    Worker::new(broker.endpoint(), "echo")
+        .dialect(Dialect::V02)
+        .reconnect(Duration::from_millis(20), Duration::from_millis(100))
 }
 
 /// Starts a worker that answers with what it was asked.

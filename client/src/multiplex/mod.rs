@@ -10,27 +10,36 @@
 //! A request has exactly one visible answer: the first run that answers is taken, all else is dropped and reported as
 //! [`Event::Duplicate`]. It may have been *executed* more than once; workers are idempotent (RFC 7).
 //!
-//! Two ways to tell replies apart ([`Correlation`]): a number in the envelope, which needs a broker that returns the
-//! envelope (RFC 7 brokers that serve a REQ with REQ_CORRELATE do, and ours), or one request at a time, with a new
-//! socket after each one that was given up.
+//! In MDP 0.3 answers have the request's id. In 0.1 and 0.2 there are two ways to tell replies apart ([`Correlation`]):
+//! a number in the envelope, which needs a broker that returns the envelope (RFC 7 brokers that serve a REQ with
+//! REQ_CORRELATE do, and ours), or one request at a time, with a new socket after each one that was given up.
+//!
+//! This file has what callers do; `link` what happens to the connection, `answers` what the broker says. Where the
+//! dialects differ is [`speech`](crate::speech).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use protocol::mdp::client::{Part, Reply, decode_reply};
+use bytes::Bytes;
+use protocol::mdp::v03::{Idempotency, Terms};
 use protocol::mutants::{self, Mutant};
-use protocol::{Backoff, Frames, Instant, Machine, ServiceName};
+use protocol::{Backoff, Frames, Instant, Machine, RequestId, ServiceName};
 
 use crate::event::Event;
+use crate::flight::{Asked, Flight};
 use crate::number::Number;
-use crate::patience::{Patience, Silence};
+use crate::patience::Patience;
 use crate::reply::never_empty;
+use crate::speech::Tongue;
+use crate::talk::Talk;
 
+mod answers;
 mod config;
-mod flight;
+mod link;
 mod state;
 
+pub use crate::failed::Failure;
 pub use config::{Config, Correlation};
-use flight::Flight;
+use link::Move;
 pub use state::State;
 
 /// What may happen to a multiplexer.
@@ -46,8 +55,13 @@ pub enum Input {
         body: Frames,
         /// How long and how often.
         patience: Patience,
+        /// What else is asked: a deadline, counted from when the request begins, a priority, how often it may run, what
+        /// goes to the worker unread. In 0.1 and 0.2 the deadline is kept here, and the rest cannot be said.
+        terms: Terms,
+        /// The id that it is to have in 0.3, if the caller cares; no other request under way may have it.
+        id: Option<RequestId>,
     },
-    /// The caller does not want it any more. Nothing is said about it again.
+    /// The caller does not want it any more: a broker of 0.3 is told. Nothing is said about it to the caller again.
     Forget(Number),
     /// The socket has a connection.
     Connected,
@@ -66,10 +80,10 @@ pub enum Input {
 }
 
 /// What a multiplexer wants done.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Connect a new socket.
-    Open,
+    Open(Dial),
     /// Drop the socket and what it still holds.
     Close,
     /// Send to the broker.
@@ -86,13 +100,13 @@ pub enum Output {
     Finished,
 }
 
-/// Why a request ended without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Nobody answered.
-    Silence(Silence),
-    /// `waiting_max` requests wait already.
-    Full,
+/// What a socket is to connect to, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// The broker that one which left has named; `None` for the client's own.
+    pub endpoint: Option<String>,
+    /// The routing identity to announce; empty for none.
+    pub identity: Bytes,
 }
 
 /// The machine. Its first output is [`Output::Open`].
@@ -100,10 +114,21 @@ pub enum Failure {
 pub struct Multiplex {
     config: Config,
     link: Link,
+    talk: Talk,
     in_flight: BTreeMap<Number, Flight>,
+    /// Requests in flight that wait to be sent on this connection of 0.3, in order.
+    backlog: BTreeSet<Number>,
     /// The deadline of each request in flight; one entry each.
     deadlines: BTreeSet<(Instant, Number)>,
-    waiting: BTreeMap<Number, (ServiceName, Frames, Patience)>,
+    waiting: BTreeMap<Number, Asked>,
+    /// The ids that callers chose, of requests that wait or are in flight.
+    chosen: BTreeMap<RequestId, Number>,
+    /// Requests in flight that timed out, and that no other one may begin beside.
+    blocking: BTreeSet<Number>,
+    /// The broker is about to leave.
+    moving: Option<Move>,
+    /// Where we were sent; `None` at home.
+    endpoint: Option<String>,
     backoff: Backoff,
     outputs: VecDeque<Output>,
 }
@@ -121,23 +146,39 @@ impl Multiplex {
     /// A multiplexer that is about to open its socket. The caller has [checked](Config::check) the configuration.
     pub fn new(config: Config) -> Self {
         let backoff = Backoff::new(config.reconnect_first, config.reconnect_max, config.seed);
-        Self {
+        let mut multiplex = Self {
+            talk: Talk::new(config.speech),
             config,
             link: Link::Opening,
             in_flight: BTreeMap::new(),
+            backlog: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             waiting: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            blocking: BTreeSet::new(),
+            moving: None,
+            endpoint: None,
             backoff,
-            outputs: VecDeque::from([Output::Open]),
-        }
+            outputs: VecDeque::new(),
+        };
+        multiplex.outputs.push_back(multiplex.dial());
+        multiplex
     }
 
-    fn on_submit(&mut self, now: Instant, number: Number, service: ServiceName, body: Frames, patience: Patience) {
-        let is_full = self.waiting.len() >= self.config.waiting_max && self.in_flight.len() >= self.config.slots();
+    fn on_submit(&mut self, now: Instant, number: Number, mut asked: Asked) {
+        let is_full = self.waiting.len() >= self.config.waiting_max && !self.has_room();
         if is_full && !mutants::on(Mutant::IgnoreFullLine) {
-            return self.outputs.push_back(Output::Done(number, Err(Failure::Full)));
+            let max = self.config.slots().saturating_add(self.config.waiting_max);
+            return self.outputs.push_back(Output::Done(number, Err(Failure::Full { max })));
         }
-        self.waiting.insert(number, (service, never_empty(body), patience));
+        if let Some(id) = asked.id {
+            if self.chosen.contains_key(&id) {
+                return self.outputs.push_back(Output::Done(number, Err(Failure::IdInUse)));
+            }
+            self.chosen.insert(id, number);
+        }
+        asked.body = never_empty(asked.body);
+        self.waiting.insert(number, asked);
         self.admit(now);
     }
 
@@ -145,174 +186,100 @@ impl Multiplex {
         if mutants::on(Mutant::ForgetIsIgnored) {
             return;
         }
-        if self.waiting.remove(&number).is_none() && self.remove(number).is_some() {
+        if let Some(asked) = self.waiting.remove(&number) {
+            return self.release(asked.id);
+        }
+        self.cancel(number);
+        if self.remove(number).is_some() {
             self.abandon_socket_unless_numbered();
             self.admit(now);
         }
     }
 
-    fn on_connected(&mut self) {
-        if self.link != Link::Opening {
-            return;
-        }
-        self.link = Link::Up;
-        let resent = self.in_flight.values().filter(|flight| flight.connected).count();
-        self.event(Event::Connected { resent });
-        if mutants::on(Mutant::ForgetInFlight) {
-            return;
-        }
-        for (number, flight) in &mut self.in_flight {
-            self.outputs.push_back(Output::Send(flight.message(&self.config, *number)));
-        }
-    }
-
-    fn on_disconnected(&mut self, now: Instant) {
-        if self.link != Link::Up {
-            return;
-        }
-        let retry_in = self.backoff.next_delay();
-        self.link = Link::Waiting { until: now + retry_in };
-        self.outputs.push_back(Output::Close);
-        for (number, flight) in &mut self.in_flight {
-            if flight.void_parts() {
-                self.outputs.push_back(Output::Restarted(*number));
-            }
-            // Nothing of the lost connection can come any more; each attempt is made anew.
-            flight.holed.clear();
-        }
-        self.event(Event::Lost { outstanding: self.in_flight.len(), retry_in });
-    }
-
-    /// Ends the requests that more attempts would not help, and tries again later for those to come.
-    fn on_refused(&mut self, now: Instant, is_lasting: bool) {
-        if self.link != Link::Opening {
-            return;
-        }
-        self.link = Link::Waiting { until: now + self.backoff.next_delay() };
-        self.outputs.push_back(Output::Close);
-        let believed = |flight: &Flight| is_lasting || flight.attempt > 1;
-        let ended: Vec<Number> =
-            self.in_flight.iter().filter(|(_, flight)| believed(flight)).map(|(number, _)| *number).collect();
-        for number in ended {
-            self.give_up(now, number, true);
-        }
-        self.admit(now);
-    }
-
-    fn give_up(&mut self, now: Instant, number: Number, refused: bool) {
-        let Some(flight) = self.remove(number) else { return };
-        let Flight { attempt, started, connected, .. } = flight;
-        let silence = Silence { attempts: u32::from(attempt), elapsed: now - started, connected, refused };
-        self.outputs.push_back(Output::Done(number, Err(Failure::Silence(silence))));
-    }
-
-    fn on_message(&mut self, now: Instant, message: Frames) {
-        if self.link != Link::Up {
-            return;
-        }
-        match decode_reply(self.config.dialect, message) {
-            Ok(reply) => self.on_reply(now, reply),
-            Err(fault) => self.event(Event::Fault(fault)),
-        }
-    }
-
-    fn on_reply(&mut self, now: Instant, reply: Reply) {
-        self.backoff.reset();
-        let found = match self.config.correlation {
-            Correlation::Envelope => Number::read(&reply.envelope),
-            Correlation::OneAtATime => self.in_flight.iter().next().map(|(number, flight)| (*number, flight.attempt)),
-        };
-        let Some((number, attempt, flight)) =
-            found.and_then(|(number, attempt)| Some((number, attempt, self.in_flight.get_mut(&number)?)))
-        else {
-            return self.event(Event::Duplicate);
-        };
-        if reply.service.is_some_and(|service| service != flight.service) {
-            return self.event(Event::WrongService);
-        }
-        if !flight.takes(attempt) {
-            return self.event(Event::Duplicate);
-        }
-        match reply.part {
-            Part::Partial => {
-                flight.taken = Some(attempt);
-                let deadline = now + flight.patience.timeout;
-                self.rearm(number, deadline);
-                self.outputs.push_back(Output::Part(number, reply.body));
-            }
-            Part::Final => {
-                self.remove(number);
-                self.outputs.push_back(Output::Done(number, Ok(reply.body)));
-                self.admit(now);
-            }
-        }
-    }
-
     fn on_timeout(&mut self, now: Instant, number: Number) {
         let Some(flight) = self.in_flight.get_mut(&number) else { return };
-        if flight.patience.is_last(u32::from(flight.attempt)) {
+        if flight.is_over(now) {
+            self.cancel(number);
             self.give_up(now, number, false);
             self.abandon_socket_unless_numbered();
             return self.admit(now);
         }
         flight.attempt = flight.attempt.saturating_add(1);
-        if flight.void_parts() {
-            self.outputs.push_back(Output::Restarted(number));
+        let (attempt, patience) = (flight.attempt, flight.asked.patience);
+        self.event(Event::Retried { number, attempt });
+        if patience.blocks() {
+            self.blocking.insert(number);
         }
-        let deadline = now + flight.patience.timeout;
-        self.rearm(number, deadline);
+        // In 0.3 a retry is the same request: a broker that has it goes on with it, and parts go on with their numbers.
+        if !self.talk.is_native() || patience.asks_anew() {
+            self.ask_anew(number);
+        }
+        self.rearm(now, number);
         self.abandon_socket_unless_numbered();
-        self.transmit(number);
+        self.transmit(now, number);
+    }
+
+    /// Whether a request may begin.
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < self.config.slots() && self.blocking.is_empty() && self.moving.is_none()
     }
 
     /// Moves what waits into free slots.
     fn admit(&mut self, now: Instant) {
-        while self.in_flight.len() < self.config.slots() {
-            let Some((number, (service, body, patience))) = self.waiting.pop_first() else { return };
-            let deadline = now + patience.timeout;
-            let flight = Flight {
-                service,
-                body,
-                patience,
-                attempt: 1,
-                started: now,
-                deadline,
-                connected: false,
-                taken: None,
-                holed: Vec::new(),
-            };
+        while self.has_room() {
+            let Some((number, asked)) = self.waiting.pop_first() else { return };
+            if asked.terms.idempotency == Idempotency::Once && self.talk.tongue() != Tongue::Native {
+                self.release(asked.id);
+                self.outputs.push_back(Output::Done(number, Err(Failure::NotNative)));
+                continue;
+            }
+            let flight = Flight::new(now, asked);
+            self.deadlines.insert((flight.deadline, number));
             self.in_flight.insert(number, flight);
-            self.deadlines.insert((deadline, number));
-            self.transmit(number);
+            self.transmit(now, number);
         }
     }
 
-    fn transmit(&mut self, number: Number) {
-        if let (Link::Up, Some(flight)) = (&self.link, self.in_flight.get_mut(&number)) {
-            self.outputs.push_back(Output::Send(flight.message(&self.config, number)));
+    /// Sends a request, if it need not wait for others, or for a word of 0.3.
+    fn transmit(&mut self, now: Instant, number: Number) {
+        let (Link::Up, Some(flight)) = (&self.link, self.in_flight.get_mut(&number)) else { return };
+        if self.talk.is_asking() || !self.backlog.is_empty() {
+            flight.connected = true;
+            self.backlog.insert(number);
+        } else {
+            self.say(now, number);
+        }
+    }
+
+    fn say(&mut self, now: Instant, number: Number) {
+        if let Some(flight) = self.in_flight.get_mut(&number) {
+            let messages = flight.messages(self.config.voice(), self.talk.tongue(), number, now);
+            self.outputs.extend(messages.into_iter().flatten().map(Output::Send));
         }
     }
 
     fn remove(&mut self, number: Number) -> Option<Flight> {
         let flight = self.in_flight.remove(&number)?;
         self.deadlines.remove(&(flight.deadline, number));
+        self.blocking.remove(&number);
+        self.backlog.remove(&number);
+        self.release(flight.asked.id);
         Some(flight)
     }
 
-    fn rearm(&mut self, number: Number, deadline: Instant) {
-        if let Some(flight) = self.in_flight.get_mut(&number) {
-            self.deadlines.remove(&(flight.deadline, number));
-            flight.deadline = deadline;
-            self.deadlines.insert((deadline, number));
+    /// Another request may have this id.
+    fn release(&mut self, id: Option<RequestId>) {
+        if let Some(id) = id {
+            self.chosen.remove(&id);
         }
     }
 
-    /// Without numbers a late reply could be taken for the next one's: it must find a closed socket.
-    fn abandon_socket_unless_numbered(&mut self) {
-        let open = matches!(self.link, Link::Opening | Link::Up);
-        if self.config.correlation == Correlation::OneAtATime && open && !mutants::on(Mutant::KeepSocket) {
-            self.link = Link::Opening;
-            self.outputs.extend([Output::Close, Output::Open]);
+    /// The attempt was made, or heard of, just now: its silence counts from here.
+    fn rearm(&mut self, now: Instant, number: Number) {
+        if let Some(flight) = self.in_flight.get_mut(&number) {
+            self.deadlines.remove(&(flight.deadline, number));
+            flight.deadline = flight.next_deadline(now);
+            self.deadlines.insert((flight.deadline, number));
         }
     }
 
@@ -322,9 +289,22 @@ impl Multiplex {
         }
         self.link = Link::Down;
         self.in_flight.clear();
+        self.backlog.clear();
         self.deadlines.clear();
         self.waiting.clear();
+        self.chosen.clear();
+        self.blocking.clear();
+        self.moving = None;
+        self.talk.on_left();
         self.outputs.push_back(Output::Finished);
+    }
+
+    /// What follows when all else is done.
+    fn settle(&mut self, now: Instant) {
+        if self.moving.is_some() {
+            self.depart(now);
+        }
+        self.talk.attend(now, !self.in_flight.is_empty());
     }
 
     fn event(&mut self, event: Event) {
@@ -341,24 +321,31 @@ impl Machine for Multiplex {
             return;
         }
         match input {
-            Input::Submit { number, service, body, patience } => self.on_submit(now, number, service, body, patience),
+            Input::Submit { number, service, body, patience, terms, id } => {
+                self.on_submit(now, number, Asked { service, body, patience, terms, id });
+            }
             Input::Forget(number) => self.on_forget(now, number),
-            Input::Connected => self.on_connected(),
+            Input::Connected => self.on_connected(now),
             Input::Disconnected => self.on_disconnected(now),
             Input::Refused { is_lasting } => self.on_refused(now, is_lasting),
             Input::Message(message) => self.on_message(now, message),
-            Input::Shutdown => self.on_shutdown(),
+            Input::Shutdown => return self.on_shutdown(),
         }
+        self.settle(now);
     }
 
     fn tick(&mut self, now: Instant) {
         if matches!(self.link, Link::Waiting { until } if until <= now) {
             self.link = Link::Opening;
-            self.outputs.push_back(Output::Open);
+            self.outputs.push_back(self.dial());
+        }
+        if let Some(verdict) = self.talk.tick(now) {
+            self.on_verdict(now, verdict);
         }
         while let Some((_, number)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now).copied() {
             self.on_timeout(now, number);
         }
+        self.settle(now);
     }
 
     fn poll(&mut self) -> Option<Output> {
@@ -371,7 +358,7 @@ impl Machine for Multiplex {
             Link::Opening | Link::Up | Link::Down => None,
         };
         let timeout = self.deadlines.first().map(|(deadline, _)| *deadline);
-        reopen.into_iter().chain(timeout).min()
+        [reopen, timeout, self.talk.deadline(), self.departure()].into_iter().flatten().min()
     }
 }
 

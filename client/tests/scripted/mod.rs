@@ -1,11 +1,13 @@
-//! A broker that does what a test tells it, message by message, over real sockets.
+//! A broker that does what a test tells it, message by message, over real sockets: an old one, which drops MDP 0.3 as
+//! what it does not know, or one of 0.3 that says what it is told.
 
 use std::time::Duration;
 
 use client::runtime::zmtp::{Event, Options, Router};
 use protocol::mdp::client::{Part, Request, encode_reply};
+use protocol::mdp::v03::{self, FromClient, Outcome, ToClient};
 use protocol::mdp::{self, FromPeer};
-use protocol::{Frames, PeerId};
+use protocol::{Frames, PeerId, RequestId};
 
 /// The broker and its socket.
 pub(crate) struct Broker {
@@ -57,10 +59,48 @@ impl Broker {
             if self.events.is_empty() {
                 tokio::time::timeout(PATIENCE, self.router.recv(&mut self.events)).await.expect("no request");
             }
-            if let Event::Message { peer, frames } = self.events.remove(0) {
-                return (peer, decode(frames));
+            match self.events.remove(0) {
+                Event::Message { peer, frames } if !v03::is_spoken_in(&frames) => return (peer, decode(frames)),
+                _ => {}
             }
         }
+    }
+
+    /// What a client of 0.3 says next, and who it is.
+    #[allow(dead_code, reason = "not every test file speaks 0.3")]
+    pub(crate) async fn heard(&mut self) -> (PeerId, FromClient) {
+        loop {
+            if self.events.is_empty() {
+                tokio::time::timeout(PATIENCE, self.router.recv(&mut self.events)).await.expect("nothing heard");
+            }
+            if let Event::Message { peer, frames } = self.events.remove(0) {
+                return (peer, FromClient::decode(frames).expect("a message of 0.3"));
+            }
+        }
+    }
+
+    /// The next request of a client of 0.3; its heartbeats are answered.
+    #[allow(dead_code, reason = "not every test file speaks 0.3")]
+    pub(crate) async fn asked(&mut self) -> (PeerId, v03::client::Request) {
+        loop {
+            match self.heard().await {
+                (peer, FromClient::Heartbeat) => self.say(peer, ToClient::Heartbeat),
+                (peer, FromClient::Request(request)) => return (peer, request),
+                (_, cancel) => panic!("not a request: {cancel:?}"),
+            }
+        }
+    }
+
+    /// Says something in 0.3, if the peer is still there.
+    #[allow(dead_code, reason = "not every test file speaks 0.3")]
+    pub(crate) fn say(&mut self, peer: PeerId, message: ToClient) {
+        let _ = self.router.try_send(peer, message.encode());
+    }
+
+    /// Answers a request of 0.3, or fails it.
+    #[allow(dead_code, reason = "not every test file speaks 0.3")]
+    pub(crate) fn end(&mut self, peer: PeerId, id: RequestId, outcome: Outcome, body: impl Into<Frames>) {
+        self.say(peer, ToClient::Final { id, outcome, body: body.into() });
     }
 
     /// Sends a part of the reply, if the peer is still there.
@@ -75,10 +115,13 @@ impl Broker {
         loop {
             // Last come, first served: whoever relies on order is found out.
             for event in self.events().await.into_iter().rev() {
-                if let Event::Message { peer, frames } = event {
-                    let request = decode(frames);
-                    let body = request.body.clone();
-                    self.reply(peer, &request, Part::Final, body);
+                match event {
+                    Event::Message { peer, frames } if !v03::is_spoken_in(&frames) => {
+                        let request = decode(frames);
+                        let body = request.body.clone();
+                        self.reply(peer, &request, Part::Final, body);
+                    }
+                    _ => {}
                 }
             }
         }

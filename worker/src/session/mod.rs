@@ -1,93 +1,58 @@
-//! The worker's side of MDP as a machine: one broker, one service, one connection at a time (RFC 7 and 18, "worker").
+//! The worker's side of MDP as a machine: one broker, one connection at a time (RFC 7 and 18, "worker"; MDP-0.3, 8).
 //!
 //! ```text
 //!            ┌──────────────── delay, then Open ────────────────┐
 //!            ▼                                                   │
-//!   Opening ──Connected──► Holding ──slot free: READY──► Registered ──lost──► Waiting
-//!                          (orphans still run)           requests, heartbeats
+//!   Opening ──Connected──► Holding ──READY──► Registered ──lost──► Waiting
+//!      ▲                   (orphans still run)  │ 0.3 unheard: Announced
+//!      └────── fall back: Open, older dialect ──┘
 //!
-//!   Shutdown: no new job; when the running ones are answered: DISCONNECT, Finished
+//!   Shutdown: no new job (0.3: DRAIN, and what crossed it is taken); when all are answered: DISCONNECT, Finished
 //! ```
 //!
-//! It is not a socket and runs no handler: it says what to open, send and run. Its rules:
-//! - READY goes out once per connection, and only while a slot is free: a job may outlive its connection, and whoever
-//!   wrote the handler was promised not more than `credit` jobs at once.
+//! It is not a socket and runs no handler: it says what to open, send, run and stop. How a dialect writes things is
+//! `Speech`'s; what only 0.3 can say is in `native`; what becomes of jobs, in `work`. Its rules:
+//! - READY goes out once per connection. Whoever wrote the handler was promised not more than `credit` jobs at once,
+//!   and a job may outlive its connection: 0.3 is told the credit that is left, an old dialect waits for a free slot.
 //! - We heartbeat at every interval in which nothing else was sent, also while jobs run (RFC 7, "Heartbeating").
-//! - Anything from the broker is life. Silence for `heartbeat x liveness` ends the connection; while every slot is
-//!   taken, `busy_grace` holds instead.
+//! - Silence for `liveness` intervals ends the connection: in 0.3 of the broker's own, as announced; in an old dialect
+//!   of ours, and while jobs run `busy_grace` holds instead.
 //! - After DISCONNECT, silence or loss nothing more is sent on that connection. The next one is a new socket.
 //! - An answer belongs to the connection its request came from and is never sent on another.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::time::Duration;
 
-use bytes::Bytes;
-use protocol::mdp::client::Part;
-use protocol::mdp::worker::{FromWorker, ToWorker};
+use protocol::mdp::v03::Options;
 use protocol::mutants::{self, Mutant};
-use protocol::{Backoff, Frames, Instant, Machine};
+use protocol::{Backoff, Frames, Instant, Machine, ServiceName};
 
 use crate::config::Config;
 use crate::event::{Cause, Event};
-use crate::job::{Job, JobId};
+use crate::route::Route;
+use crate::speech::{Said, Speech};
+use jobs::Jobs;
 
+mod io;
+mod jobs;
+mod native;
 mod state;
+mod work;
 
+pub use crate::route::Place;
+pub use io::{Input, Output};
 pub use state::State;
-
-/// What may happen to a session.
-#[derive(Debug)]
-pub enum Input {
-    /// The socket has a connection.
-    Connected,
-    /// The socket lost its connection.
-    Disconnected,
-    /// The broker sent a message.
-    Message(Frames),
-    /// A handler answered; [`Part::Final`] frees its slot.
-    Reply {
-        /// Which job.
-        job: JobId,
-        /// Whether more follows.
-        part: Part,
-        /// The body; nothing counts as one empty frame.
-        body: Frames,
-    },
-    /// End cleanly.
-    Shutdown,
-}
-
-/// What a session wants done.
-#[derive(Debug, PartialEq)]
-pub enum Output {
-    /// Connect a new socket.
-    Open,
-    /// Drop the socket and what it still holds.
-    Close,
-    /// Send to the broker.
-    Send(Frames),
-    /// Run the handler.
-    Handle {
-        /// To be returned with each part of the answer.
-        job: JobId,
-        /// The request.
-        body: Frames,
-    },
-    /// Tell whoever watches.
-    Event(Event),
-    /// All is said: flush, close, end. Nothing follows.
-    Finished,
-}
 
 /// The machine. Its first output is [`Output::Open`].
 #[derive(Debug)]
 pub struct Session {
     config: Config,
+    /// How the present connection is spoken on.
+    speech: Speech,
     link: Link,
     phase: Phase,
-    jobs: BTreeMap<JobId, Job>,
-    jobs_started: u64,
-    /// Requests beyond our credit. A correct broker sends none; a few are forgiven, in order.
-    surplus: VecDeque<(Bytes, Frames)>,
+    jobs: Jobs,
+    route: Route,
     backoff: Backoff,
     outputs: VecDeque<Output>,
 }
@@ -97,14 +62,35 @@ pub struct Session {
 enum Link {
     /// No socket before this instant.
     Waiting { until: Instant },
-    /// A socket without connection; it tries by itself.
-    Opening,
+    /// A socket without connection; it tries by itself. After `until` another place is tried, if there is one.
+    Opening { until: Instant },
     /// Connected; READY waits for a slot.
     Holding,
     /// READY is sent.
-    Registered { heard: Instant, sent: Instant },
+    Registered(Registration),
     /// No socket, and none to come.
     Down,
+}
+
+/// What holds as long as a connection does, from READY on.
+#[derive(Debug)]
+struct Registration {
+    heard: Instant,
+    sent: Instant,
+    /// Within which time the broker promised to speak again; `None` until it has said anything in 0.3.
+    interval: Option<Duration>,
+    /// The credit that the broker was told, and the largest that it was ever told.
+    credit: usize,
+    credit_max: usize,
+    /// Requests that were refused: more than that credit, or for what is not offered. A correct broker sends none.
+    refused: usize,
+    /// Services that the broker drains, and whether these are all.
+    drained: Vec<ServiceName>,
+    is_drained: bool,
+    /// What the broker's last DRAIN said of where to go and when to come again.
+    hints: Options,
+    /// Whoever drains says goodbye when all is answered. The broker is given until then to say it first.
+    goodbye: Option<Instant>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -114,27 +100,28 @@ enum Phase {
     Ended,
 }
 
-/// Requests beyond the credit that are held before the broker counts as broken.
-const SURPLUS_MAX: usize = 16;
+/// How long one of several places may take to let us in before the next is tried.
+const OPENING_MAX: Duration = Duration::from_secs(5);
 
 impl Session {
     /// A session that is about to open its first socket. The caller has [checked](Config::check) the configuration.
     pub fn new(config: Config) -> Self {
         let backoff = Backoff::new(config.reconnect_first, config.reconnect_max, config.seed);
+        let route = Route::new();
         Self {
+            speech: config.speech,
             config,
-            link: Link::Opening,
+            link: Link::Opening { until: Instant::MAX },
             phase: Phase::Serving,
-            jobs: BTreeMap::new(),
-            jobs_started: 0,
-            surplus: VecDeque::new(),
+            jobs: Jobs::default(),
+            outputs: VecDeque::from([Output::Open(route.place())]),
+            route,
             backoff,
-            outputs: VecDeque::from([Output::Open]),
         }
     }
 
     fn on_connected(&mut self, now: Instant) {
-        if matches!(self.link, Link::Opening) {
+        if matches!(self.link, Link::Opening { .. }) {
             self.link = Link::Holding;
             self.register(now);
         }
@@ -142,53 +129,48 @@ impl Session {
 
     fn on_disconnected(&mut self, now: Instant) {
         // A socket that is still opening tries again by itself.
-        if matches!(self.link, Link::Holding | Link::Registered { .. }) {
-            self.lose(now, Cause::Disconnected);
+        if matches!(self.link, Link::Holding | Link::Registered(_)) {
+            self.lose(now, Cause::Disconnected, Duration::ZERO);
         }
     }
 
     fn on_message(&mut self, now: Instant, message: Frames) {
-        match &mut self.link {
-            Link::Registered { heard, .. } => *heard = now,
-            Link::Holding => {}
-            // A late message of a connection that we gave up.
-            Link::Waiting { .. } | Link::Opening | Link::Down => return,
+        // Otherwise it is a late message of a connection that we gave up.
+        if !matches!(self.link, Link::Holding | Link::Registered(_)) {
+            return;
         }
-        match ToWorker::decode(self.config.dialect, message) {
-            Ok(ToWorker::Disconnect) if mutants::on(Mutant::StayAfterDisconnect) => {}
-            Ok(ToWorker::Disconnect) => self.lose(now, Cause::Dismissed),
-            Ok(ToWorker::Heartbeat) => self.backoff.reset(),
-            Ok(ToWorker::Request { address, body }) => self.on_request(now, address, body),
+        let said = self.speech.decode(&self.config, message);
+        if said.is_ok() || !self.speech.is_native() {
+            self.hear(now, said.as_ref().ok());
+        }
+        match said {
+            Ok(Said::Disconnect(_)) if mutants::on(Mutant::StayAfterDisconnect) => {}
+            Ok(Said::Disconnect(farewell)) => self.on_disconnect(now, farewell),
+            Ok(Said::Heartbeat(_)) => {}
+            Ok(Said::Request(ticket, assignment)) => self.on_request(now, ticket, assignment),
+            Ok(Said::Cancel(number)) => self.on_cancel(now, number),
+            Ok(Said::Drain(drain)) => self.on_drain(now, drain),
             Err(fault) => self.event(Event::Fault(fault)),
         }
     }
 
-    fn on_request(&mut self, now: Instant, address: Bytes, body: Frames) {
-        if self.phase != Phase::Serving || matches!(self.link, Link::Holding) {
-            return self.event(Event::RequestIgnored);
+    /// The broker lives.
+    fn hear(&mut self, now: Instant, said: Option<&Said>) {
+        let Link::Registered(up) = &mut self.link else { return };
+        up.heard = now;
+        let was_silent = up.interval.is_none();
+        match said {
+            Some(Said::Heartbeat(Some(interval))) => up.interval = Some(*interval),
+            // It is bound to say its interval next; ours will do until then.
+            Some(_) if self.speech.is_native() => up.interval = up.interval.or(Some(self.config.beat())),
+            _ => {}
         }
-        self.backoff.reset();
-        if self.has_free_slot() {
-            self.start(address, body);
-        } else if self.surplus.len() < SURPLUS_MAX {
-            self.surplus.push_back((address, body));
-        } else {
-            self.lose(now, Cause::Overfed);
+        // A broker that only turns us away is no reason to come back sooner.
+        if matches!(said, Some(Said::Request(..) | Said::Cancel(_) | Said::Drain(_) | Said::Heartbeat(_))) {
+            self.backoff.reset();
         }
-    }
-
-    fn on_reply(&mut self, now: Instant, id: JobId, part: Part, body: Frames) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let answer = job.answer(self.config.dialect, part, body);
-        let orphan = job.is_orphan();
-        if let Some((address, body)) = answer {
-            self.send(now, FromWorker::Reply { address, part, body });
-        }
-        if part == Part::Final {
-            if orphan {
-                self.event(Event::AnswerDropped(id));
-            }
-            self.free_slot(now, id);
+        if was_silent && self.speech.is_native() {
+            self.event(Event::Registered { speech: self.speech });
         }
     }
 
@@ -197,58 +179,58 @@ impl Session {
             return;
         }
         self.phase = Phase::Ending { until: now + self.config.shutdown_grace };
-        // Not begun: the broker gives them to somebody else once it reads our DISCONNECT.
-        self.surplus.clear();
         match self.link {
-            Link::Opening | Link::Holding => self.close(),
+            Link::Opening { .. } | Link::Holding => self.close(),
             Link::Waiting { .. } => self.link = Link::Down,
-            Link::Registered { .. } | Link::Down => {}
+            Link::Registered(_) if self.speech.is_native() => self.send(now, Speech::drain(self.config.shutdown_grace)),
+            // Not begun: the broker gives them to somebody else once it reads our DISCONNECT.
+            Link::Registered(_) => self.jobs.forget_waiting(),
+            Link::Down => {}
         }
-        self.end_if_idle(now);
+        self.part_if_idle(now);
     }
 
-    /// Says READY, if the connection waits for it and a slot is free.
+    /// Says READY, if the connection waits for it and its dialect lets us.
     fn register(&mut self, now: Instant) {
-        let has_room = self.has_free_slot() || mutants::on(Mutant::ReadyWithoutSlot);
-        if matches!(self.link, Link::Holding) && has_room && self.phase == Phase::Serving {
-            self.link = Link::Registered { heard: now, sent: now };
-            let credit = u32::try_from(self.config.credit).unwrap_or(u32::MAX);
-            self.send(now, FromWorker::Ready { service: self.config.service.clone(), credit });
-            self.event(Event::Registered { dialect: self.config.dialect });
+        let has_room = self.speech.is_native() || self.has_free_slot() || mutants::on(Mutant::ReadyWithoutSlot);
+        if !matches!(self.link, Link::Holding) || !has_room || self.phase != Phase::Serving {
+            return;
+        }
+        let credit = self.credit_left();
+        self.link = Link::Registered(Registration::new(now, credit));
+        self.send(now, self.speech.ready(&self.config, credit));
+        if !self.speech.is_native() {
+            self.event(Event::Registered { speech: self.speech });
+            if self.config.offers.len() > 1 {
+                self.event(Event::NotOffered { services: self.config.offers.len() - 1 });
+            }
         }
     }
 
-    fn start(&mut self, address: Bytes, body: Frames) {
-        let job = JobId(self.jobs_started);
-        self.jobs_started += 1;
-        self.jobs.insert(job, Job::new(address));
-        self.outputs.push_back(Output::Handle { job, body });
-    }
-
-    fn free_slot(&mut self, now: Instant, id: JobId) {
-        // The broker's silence while every slot was taken is forgiven.
-        if let (false, Link::Registered { heard, .. }) = (self.has_free_slot(), &mut self.link) {
-            *heard = now;
-        }
-        self.jobs.remove(&id);
-        if let Some((address, body)) = self.surplus.pop_front() {
-            self.start(address, body);
-        }
-        self.register(now);
-        self.end_if_idle(now);
-    }
-
-    fn lose(&mut self, now: Instant, cause: Cause) {
-        self.surplus.clear();
-        let orphans = self.jobs.values_mut().filter(|job| !job.is_orphan()).map(Job::orphan).count();
+    /// Gives the connection up; a new one is tried after `absence` and a growing delay.
+    fn lose(&mut self, now: Instant, cause: Cause, absence: Duration) {
+        let absence = if self.reroute() { Duration::ZERO } else { absence };
+        self.jobs.forget_waiting();
+        let orphans = self.jobs.orphan();
         self.close();
         let mut retry_in = None;
         if self.phase == Phase::Serving {
-            let delay = self.backoff.next_delay();
+            let delay = absence.saturating_add(self.backoff.next_delay());
             self.link = Link::Waiting { until: now + delay };
             retry_in = Some(delay);
         }
-        self.event(Event::Lost { cause, orphans, retry_in });
+        self.event(Event::Lost { cause, orphans: orphans.len(), retry_in });
+        if self.speech.is_native() {
+            orphans.into_iter().for_each(|job| self.outputs.push_back(Output::Stop { job }));
+        }
+        self.part_if_idle(now);
+    }
+
+    fn open(&mut self, now: Instant, speech: Speech) {
+        self.speech = speech;
+        let until = if self.route.has_choice() { now + OPENING_MAX } else { Instant::MAX };
+        self.link = Link::Opening { until };
+        self.outputs.push_back(Output::Open(self.route.place()));
     }
 
     fn close(&mut self) {
@@ -256,48 +238,102 @@ impl Session {
         self.outputs.push_back(Output::Close);
     }
 
-    fn end_if_idle(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Ending { .. }) && self.jobs.is_empty() {
-            self.end(now);
+    /// All that was to be done before the end, or before a drained connection is left, has been done.
+    fn part_if_idle(&mut self, now: Instant) {
+        let is_ending = matches!(self.phase, Phase::Ending { .. });
+        match &mut self.link {
+            Link::Registered(up) if self.speech.is_native() => {
+                let is_parting = (is_ending || up.is_drained) && self.jobs.held() == 0;
+                up.goodbye = is_parting.then(|| up.goodbye.unwrap_or(now + GOODBYE_WAIT));
+            }
+            _ if is_ending && self.jobs.is_empty() => self.end(now),
+            _ => {}
         }
     }
 
     fn end(&mut self, now: Instant) {
-        if matches!(self.link, Link::Registered { .. }) {
-            self.send(now, FromWorker::Disconnect);
+        if matches!(self.link, Link::Registered(_)) {
+            self.send(now, self.speech.disconnect());
         }
         self.link = Link::Down;
         self.phase = Phase::Ended;
         self.outputs.push_back(Output::Finished);
     }
 
-    fn send(&mut self, now: Instant, command: FromWorker) {
-        if let Link::Registered { sent, .. } = &mut self.link {
-            *sent = now;
-            if mutants::on(Mutant::SilentWhileBusy) && command == FromWorker::Heartbeat && !self.jobs.is_empty() {
-                return;
-            }
-            self.outputs.push_back(Output::Send(command.encode(self.config.dialect)));
+    fn send(&mut self, now: Instant, frames: Frames) {
+        if let Link::Registered(up) = &mut self.link {
+            up.sent = now;
+            self.outputs.push_back(Output::Send(frames));
         }
+    }
+
+    fn beat(&mut self, now: Instant) {
+        if mutants::on(Mutant::SilentWhileBusy) && !self.jobs.is_empty() {
+            if let Link::Registered(up) = &mut self.link {
+                up.sent = now;
+            }
+            return;
+        }
+        self.send(now, self.speech.heartbeat(&self.config));
     }
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
-    fn has_free_slot(&self) -> bool {
-        self.jobs.len() < self.config.credit
-    }
-
-    /// When the broker counts as dead, if it stays silent.
-    fn expiry(&self, heard: Instant) -> Instant {
+    /// When the broker counts as dead, or as one that does not speak 0.3, if it stays silent.
+    fn expiry(&self, up: &Registration) -> Instant {
         if mutants::on(Mutant::TrustSilentBroker) {
             return Instant::MAX;
         }
         let patience = self.config.patience();
-        match self.has_free_slot() {
-            true => heard + patience,
-            false => heard + patience.max(self.config.busy_grace),
+        up.heard
+            + match (self.speech, up.interval) {
+                (Speech::Native, None) => self.config.fallback_after,
+                (Speech::Native, Some(interval)) => interval.saturating_mul(self.config.liveness),
+                (Speech::Old(_), _) if self.jobs.is_empty() => patience,
+                (Speech::Old(_), _) => patience.max(self.config.busy_grace),
+            }
+    }
+
+    fn on_silence(&mut self, now: Instant) {
+        let is_mute = matches!(&self.link, Link::Registered(up) if up.interval.is_none());
+        if self.speech.is_native() && is_mute {
+            self.on_unanswered(now);
+        } else {
+            self.lose(now, Cause::Silent, Duration::ZERO);
+        }
+    }
+
+    fn tick_link(&mut self, now: Instant) {
+        match &self.link {
+            Link::Waiting { until } if *until <= now => self.open(now, self.config.speech),
+            Link::Opening { until } if *until <= now => {
+                self.outputs.push_back(Output::Close);
+                self.route.turn();
+                self.open(now, self.config.speech);
+            }
+            Link::Registered(up) if self.expiry(up) <= now => self.on_silence(now),
+            Link::Registered(up) if up.goodbye.is_some_and(|goodbye| goodbye <= now) => self.say_goodbye(now),
+            Link::Registered(up) if up.sent + self.config.beat() <= now => self.beat(now),
+            _ => {}
+        }
+    }
+}
+
+impl Registration {
+    fn new(now: Instant, credit: usize) -> Self {
+        Self {
+            heard: now,
+            sent: now,
+            interval: None,
+            credit,
+            credit_max: credit,
+            refused: 0,
+            drained: Vec::new(),
+            is_drained: false,
+            hints: Options::none(),
+            goodbye: None,
         }
     }
 }
@@ -315,6 +351,9 @@ impl Machine for Session {
             Input::Disconnected => self.on_disconnected(now),
             Input::Message(message) => self.on_message(now, message),
             Input::Reply { job, part, body } => self.on_reply(now, job, part, body),
+            Input::Failed { job, failure } => self.on_end(now, job, Some(Err(failure))),
+            Input::Stopped { job } => self.on_end(now, job, None),
+            Input::Credit(credit) => self.on_credit(now, credit),
             Input::Shutdown => self.on_shutdown(now),
         }
     }
@@ -326,17 +365,8 @@ impl Machine for Session {
             self.event(Event::Abandoned { jobs: self.jobs.len() });
             return self.end(now);
         }
-        match self.link {
-            Link::Waiting { until } if until <= now => {
-                self.link = Link::Opening;
-                self.outputs.push_back(Output::Open);
-            }
-            Link::Registered { heard, .. } if self.expiry(heard) <= now => self.lose(now, Cause::Silent),
-            Link::Registered { sent, .. } if sent + self.config.heartbeat <= now => {
-                self.send(now, FromWorker::Heartbeat);
-            }
-            _ => {}
-        }
+        self.end_due(now);
+        self.tick_link(now);
     }
 
     fn poll(&mut self) -> Option<Output> {
@@ -344,17 +374,25 @@ impl Machine for Session {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let link = match self.link {
-            Link::Waiting { until } => Some(until),
-            Link::Registered { heard, sent } => Some(self.expiry(heard).min(sent + self.config.heartbeat)),
-            Link::Opening | Link::Holding | Link::Down => None,
+        let link = match &self.link {
+            Link::Waiting { until } | Link::Opening { until } => Some(*until).filter(|until| *until < Instant::MAX),
+            Link::Registered(up) => {
+                let beat = self.expiry(up).min(up.sent + self.config.beat());
+                Some(up.goodbye.map_or(beat, |goodbye| goodbye.min(beat)))
+            }
+            Link::Holding | Link::Down => None,
         };
-        match self.phase {
-            Phase::Ending { until } => Some(link.map_or(until, |link| link.min(until))),
-            Phase::Serving | Phase::Ended => link,
-        }
+        let phase = match self.phase {
+            Phase::Ending { until } => Some(until),
+            Phase::Serving => None,
+            Phase::Ended => return None,
+        };
+        [link, phase, self.jobs.deadline()].into_iter().flatten().min()
     }
 }
+
+/// How long the other side may take to say the goodbye that is its to say.
+const GOODBYE_WAIT: Duration = Duration::from_millis(2500);
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,10 @@ pub enum State {
     Ending,
     /// It has ended.
     Ended,
+    /// READY of 0.3 is sent, and nothing heard yet.
+    Announced,
+    /// The broker of 0.3 gives it no more and waits for the end of its jobs.
+    Draining,
 }
 
 impl Session {
@@ -30,10 +34,14 @@ impl Session {
             (Phase::Ended, _) => State::Ended,
             (Phase::Ending { .. }, _) => State::Ending,
             (Phase::Serving, Link::Waiting { .. }) => State::Waiting,
-            (Phase::Serving, Link::Opening) => State::Opening,
+            (Phase::Serving, Link::Opening { .. }) => State::Opening,
             (Phase::Serving, Link::Holding) => State::Holding,
-            (Phase::Serving, Link::Registered { .. }) if self.jobs.is_empty() => State::Registered,
-            (Phase::Serving, Link::Registered { .. }) => State::Busy,
+            (Phase::Serving, Link::Registered(up)) if self.speech.is_native() && up.interval.is_none() => {
+                State::Announced
+            }
+            (Phase::Serving, Link::Registered(up)) if up.is_drained => State::Draining,
+            (Phase::Serving, Link::Registered(_)) if self.jobs.is_empty() => State::Registered,
+            (Phase::Serving, Link::Registered(_)) => State::Busy,
             (Phase::Serving, Link::Down) => State::Down,
         }
     }

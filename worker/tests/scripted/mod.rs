@@ -1,10 +1,12 @@
 //! A broker that does what a test tells it, command by command, over real sockets.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::time::Duration;
 
 use protocol::mdp::worker::{FromWorker, ToWorker};
-use protocol::mdp::{self, Dialect, FromPeer};
-use protocol::{Frames, PeerId};
+use protocol::mdp::{self, Dialect, FromPeer, v03};
+use protocol::{Frames, PeerFault, PeerId};
 use worker::runtime::zmtp::{Event, Options, Router};
 
 /// The broker and its socket.
@@ -40,6 +42,8 @@ impl Broker {
             if let Event::Message { peer, frames } = self.event().await {
                 match mdp::decode(frames) {
                     Ok(FromPeer::Worker(dialect, command)) => return (peer, dialect, command),
+                    // A broker of 0.2 finds no header that it knows in 0.3, and drops it.
+                    Err(PeerFault::Header) => {}
                     other => panic!("not a worker's command: {other:?}"),
                 }
             }
@@ -79,10 +83,37 @@ impl Broker {
         self.router.try_send(peer, command.encode(dialect)).expect("the worker is there and reads");
     }
 
-    /// Hands a worker a request in the default dialect.
+    /// Hands a worker of 0.2 a request.
     pub(crate) fn request(&mut self, peer: PeerId, address: &'static str, body: impl Into<Frames>) {
         let request = ToWorker::Request { address: address.into(), body: body.into() };
         self.say(peer, Dialect::V02, request);
+    }
+
+    /// What a worker of 0.3 says next that is not a heartbeat.
+    pub(crate) async fn native(&mut self) -> (PeerId, v03::FromWorker) {
+        loop {
+            if let Event::Message { peer, frames } = self.event().await {
+                match v03::FromWorker::decode(frames).expect("not a worker of 0.3") {
+                    v03::FromWorker::Heartbeat(_) => {}
+                    command => return (peer, command),
+                }
+            }
+        }
+    }
+
+    /// The next worker of 0.3, once it has said READY and was answered.
+    pub(crate) async fn native_ready(&mut self) -> (PeerId, v03::Ready) {
+        match self.native().await {
+            (peer, v03::FromWorker::Ready(ready)) => {
+                self.say_native(peer, v03::ToWorker::Heartbeat(Duration::from_secs(60)));
+                (peer, ready)
+            }
+            other => panic!("not READY: {other:?}"),
+        }
+    }
+
+    pub(crate) fn say_native(&mut self, peer: PeerId, command: v03::ToWorker) {
+        self.router.try_send(peer, command.encode()).expect("the worker is there and reads");
     }
 
     pub(crate) fn hang_up(&mut self, peer: PeerId) {

@@ -1,8 +1,11 @@
 //! Each rule of the pirate as a claim, with time as numbers.
 
+use protocol::mdp::Dialect;
 use protocol::mdp::client::encode_reply;
 
 use super::*;
+
+mod native;
 
 struct World {
     pirate: Pirate,
@@ -45,7 +48,12 @@ impl World {
 
     fn ask(&mut self, body: &'static str) -> Vec<Output> {
         let patience = Patience::default();
-        self.input(Input::Request { service: "echo".parse().unwrap(), body: [body].into(), patience })
+        self.input(Input::Request {
+            service: "echo".parse().unwrap(),
+            body: [body].into(),
+            patience,
+            terms: Terms::default(),
+        })
     }
 
     fn reply(&mut self, part: Part, body: &'static str) -> Vec<Output> {
@@ -70,7 +78,7 @@ fn answer(body: &'static str) -> Output {
 #[test]
 fn a_request_opens_a_socket_is_sent_once_connected_and_ends_with_its_reply() {
     let mut world = World::new();
-    assert_eq!(world.ask("question"), [Output::Open]);
+    assert_eq!(world.ask("question"), [Output::Open(Bytes::new())]);
     assert_eq!(world.input(Input::Connected), [question()]);
     assert_eq!(world.reply(Part::Final, "answer"), [answer("answer")]);
     assert_eq!(world.pirate.deadline(), None);
@@ -88,11 +96,12 @@ fn each_timeout_closes_the_socket_and_sends_the_same_request_on_a_new_one() {
     let mut world = World::asked();
     for _ in 0..2 {
         assert_eq!(world.pass(2499), []);
-        assert_eq!(world.pass(1), [Output::Close, Output::Open]);
+        assert_eq!(world.pass(1), [Output::Close, Output::Open(Bytes::new())]);
         assert_eq!(world.input(Input::Connected), [question()]);
     }
-    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: true, refused: false };
-    assert_eq!(world.pass(2500), [Output::Close, Output::Done(Err(silence))]);
+    let silence =
+        Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: true, refused: false, mute: false };
+    assert_eq!(world.pass(2500), [Output::Close, Output::Done(Err(Failure::Silence(silence)))]);
     assert_eq!(world.pirate.deadline(), None);
 }
 
@@ -101,9 +110,10 @@ fn a_broker_that_was_never_there_is_said_to_be() {
     let mut world = World::new();
     world.ask("question");
     let outputs = world.pass(10_000);
-    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: false, refused: false };
-    assert_eq!(outputs.last(), Some(&Output::Done(Err(silence))));
-    assert_eq!(outputs.iter().filter(|output| **output == Output::Open).count(), 2);
+    let silence =
+        Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: false, refused: false, mute: false };
+    assert_eq!(outputs.last(), Some(&Output::Done(Err(Failure::Silence(silence)))));
+    assert_eq!(outputs.iter().filter(|output| **output == Output::Open(Bytes::new())).count(), 2);
 }
 
 #[test]
@@ -113,8 +123,8 @@ fn the_attempts_of_the_next_request_are_counted_from_one() {
     world.input(Input::Connected);
     world.reply(Part::Final, "answer");
     world.ask("question");
-    assert_eq!(world.pass(2500), [Output::Close, Output::Open]);
-    assert_eq!(world.pass(2500), [Output::Close, Output::Open]);
+    assert_eq!(world.pass(2500), [Output::Close, Output::Open(Bytes::new())]);
+    assert_eq!(world.pass(2500), [Output::Close, Output::Open(Bytes::new())]);
 }
 
 #[test]
@@ -131,7 +141,7 @@ fn a_partial_starts_the_timeout_anew_and_hands_its_part_over() {
 fn a_stream_that_falls_silent_is_voided_before_the_request_is_sent_again() {
     let mut world = World::asked();
     world.reply(Part::Partial, "part");
-    assert_eq!(world.pass(2500), [Output::Close, Output::Restarted, Output::Open]);
+    assert_eq!(world.pass(2500), [Output::Close, Output::Restarted, Output::Open(Bytes::new())]);
 }
 
 #[test]
@@ -140,10 +150,14 @@ fn a_lost_connection_is_replaced_after_a_pause_within_the_same_attempt() {
     world.pass(1000);
     assert_eq!(world.input(Input::Disconnected), [Output::Close]);
     assert_eq!(world.pass(99), []);
-    assert_eq!(world.pass(1), [Output::Open]);
+    assert_eq!(world.pass(1), [Output::Open(Bytes::new())]);
     assert_eq!(world.input(Input::Connected), [question()]);
     assert_eq!(world.pass(1399), []);
-    assert_eq!(world.pass(1), [Output::Close, Output::Open], "the first attempt ends 2500 ms after it began");
+    assert_eq!(
+        world.pass(1),
+        [Output::Close, Output::Open(Bytes::new())],
+        "the first attempt ends 2500 ms after it began"
+    );
 }
 
 #[test]
@@ -158,7 +172,7 @@ fn a_reply_of_another_service_or_without_sense_is_dropped() {
 #[test]
 fn a_request_that_was_given_up_takes_its_socket_with_it_so_that_its_reply_answers_nobody() {
     let mut world = World::asked();
-    assert_eq!(world.ask("next"), [Output::Close, Output::Open]);
+    assert_eq!(world.ask("next"), [Output::Close, Output::Open(Bytes::new())]);
     assert_eq!(world.reply(Part::Final, "answer to the first"), []);
 }
 
@@ -175,15 +189,19 @@ fn a_second_reply_to_an_answered_request_is_dropped_and_reported() {
 #[test]
 fn a_request_without_body_travels_as_one_empty_frame() {
     let mut world = World::new();
-    let request =
-        Input::Request { service: "echo".parse().unwrap(), body: Frames::new(), patience: Patience::default() };
+    let request = Input::Request {
+        service: "echo".parse().unwrap(),
+        body: Frames::new(),
+        patience: Patience::default(),
+        terms: Terms::default(),
+    };
     world.input(request);
     assert_eq!(world.input(Input::Connected), [Output::Send(["MDPC02", "\x01", "echo", ""].into())]);
 }
 
 fn refused(attempts: u32, millis: u64) -> Output {
     let elapsed = Duration::from_millis(millis);
-    Output::Done(Err(Silence { attempts, elapsed, connected: false, refused: true }))
+    Output::Done(Err(Failure::Silence(Silence { attempts, elapsed, connected: false, refused: true, mute: false })))
 }
 
 #[test]
@@ -191,7 +209,7 @@ fn a_lasting_refusal_ends_the_request_at_once_and_the_next_one_tries_again() {
     let mut world = World::new();
     world.ask("question");
     assert_eq!(world.input(Input::Refused { is_lasting: true }), [Output::Close, refused(1, 0)]);
-    assert_eq!(world.ask("question"), [Output::Open]);
+    assert_eq!(world.ask("question"), [Output::Open(Bytes::new())]);
 }
 
 #[test]
@@ -199,7 +217,7 @@ fn a_broker_that_hangs_up_is_believed_when_a_second_attempt_meets_it_again() {
     let mut world = World::new();
     world.ask("question");
     assert_eq!(world.input(Input::Refused { is_lasting: false }), []);
-    assert_eq!(world.pass(2500), [Output::Close, Output::Open]);
+    assert_eq!(world.pass(2500), [Output::Close, Output::Open(Bytes::new())]);
     assert_eq!(world.input(Input::Refused { is_lasting: false }), [Output::Close, refused(2, 2500)]);
 }
 

@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::mdp::client::encode_reply;
+use protocol::mdp::client::{Part, encode_reply};
 use protocol::mdp::{self, Dialect, FromPeer};
 
 use super::*;
+use crate::failed::Failed;
+use crate::patience::Silence;
+
+mod native;
+mod timeouts;
 
 struct World {
     multiplex: Multiplex,
@@ -23,7 +28,7 @@ impl World {
 
     fn connected(change: impl FnOnce(&mut Config)) -> Self {
         let mut world = Self::new(change);
-        assert_eq!(world.outputs(), [Output::Open]);
+        assert_eq!(world.outputs(), [open()]);
         world.input(Input::Connected);
         world
     }
@@ -68,11 +73,13 @@ impl World {
             service: "echo".parse().unwrap(),
             body: [number.to_string()].into(),
             patience: Patience::default(),
+            terms: Terms::default(),
+            id: None,
         })
     }
 
     fn reply(&mut self, envelope: Frames, part: Part, body: &'static str) -> Vec<Output> {
-        let dialect = self.multiplex.config.dialect;
+        let dialect = self.multiplex.config.speech.old().unwrap();
         let message = encode_reply(dialect, envelope, &"echo".parse().unwrap(), part, [body].into());
         self.input(Input::Message(message))
     }
@@ -96,6 +103,11 @@ fn sent(outputs: &[Output]) -> Vec<(String, Frames)> {
             other => panic!("not a request: {other:?}"),
         })
         .collect()
+}
+
+/// At home, under no name.
+fn open() -> Output {
+    Output::Open(Dial { endpoint: None, identity: Bytes::new() })
 }
 
 fn done(number: u64, body: &'static str) -> Output {
@@ -140,7 +152,7 @@ fn waiting_max_is_met_and_not_passed() {
     for number in 0..3 {
         world.submit(number);
     }
-    assert_eq!(world.submit(3), [Output::Done(Number(3), Err(Failure::Full))]);
+    assert_eq!(world.submit(3), [Output::Done(Number(3), Err(Failure::Full { max: 3 }))]);
     world.answer(0, 1, "a");
     assert_eq!(world.submit(4), []);
 }
@@ -159,7 +171,8 @@ fn a_retry_has_the_same_number_the_next_attempt_and_the_same_connection() {
 fn a_request_that_nobody_answers_ends_after_its_attempts() {
     let mut world = World::connected(|_| ());
     world.submit(7);
-    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: true, refused: false };
+    let silence =
+        Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: true, refused: false, mute: false };
     assert_eq!(world.pass(7500).last(), Some(&Output::Done(Number(7), Err(Failure::Silence(silence)))));
     assert_eq!(world.multiplex.deadline(), None);
 }
@@ -168,7 +181,8 @@ fn a_request_that_nobody_answers_ends_after_its_attempts() {
 fn a_broker_that_was_never_there_is_said_to_be() {
     let mut world = World::new(|_| ());
     world.submit(7);
-    let silence = Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: false, refused: false };
+    let silence =
+        Silence { attempts: 3, elapsed: Duration::from_millis(7500), connected: false, refused: false, mute: false };
     assert_eq!(world.pass(7500).last(), Some(&Output::Done(Number(7), Err(Failure::Silence(silence)))));
 }
 
@@ -190,7 +204,7 @@ fn after_a_reconnect_everything_in_flight_is_sent_again_in_order_and_nothing_els
     }
     world.answer(1, 1, "b");
     assert_eq!(world.input(Input::Disconnected), [Output::Close]);
-    assert_eq!(world.pass(100), [Output::Open]);
+    assert_eq!(world.pass(100), [open()]);
     assert_eq!(world.submit(3), []);
     let sent: Vec<_> = sent(&world.input(Input::Connected)).into_iter().map(|(number, _)| number).collect();
     assert_eq!(sent, ["0", "2", "3"]);
@@ -324,13 +338,13 @@ fn without_envelope_a_retry_and_a_forgotten_request_take_a_new_socket() {
     let mut world = World::without_envelope();
     world.submit(0);
     world.submit(1);
-    assert_eq!(world.pass(2500), [Output::Close, Output::Open]);
+    assert_eq!(world.pass(2500), [Output::Close, open()]);
     assert_eq!(sent(&world.input(Input::Connected)), [("0".to_owned(), Frames::new())]);
-    assert_eq!(world.input(Input::Forget(Number(0))), [Output::Close, Output::Open]);
+    assert_eq!(world.input(Input::Forget(Number(0))), [Output::Close, open()]);
     assert_eq!(sent(&world.input(Input::Connected)), [("1".to_owned(), Frames::new())]);
     let outputs = world.pass(7500);
     assert!(outputs.iter().any(|output| matches!(output, Output::Done(Number(1), Err(_)))), "{outputs:?}");
-    assert_eq!(outputs[outputs.len() - 2..], [Output::Close, Output::Open]);
+    assert_eq!(outputs[outputs.len() - 2..], [Output::Close, open()]);
 }
 
 #[test]
@@ -344,7 +358,7 @@ fn a_shutdown_closes_and_nothing_follows() {
 
 fn refused(number: u64, attempts: u32, millis: u64) -> Output {
     let elapsed = Duration::from_millis(millis);
-    let silence = Silence { attempts, elapsed, connected: false, refused: true };
+    let silence = Silence { attempts, elapsed, connected: false, refused: true, mute: false };
     Output::Done(Number(number), Err(Failure::Silence(silence)))
 }
 
@@ -356,7 +370,7 @@ fn a_lasting_refusal_ends_what_is_in_flight_and_the_socket_is_tried_again_later(
     let outputs = world.input(Input::Refused { is_lasting: true });
     assert_eq!(outputs, [Output::Close, refused(1, 1, 0), refused(2, 1, 0)]);
     assert_eq!(world.submit(3), []);
-    assert_eq!(world.pass(1000), [Output::Open]);
+    assert_eq!(world.pass(1000), [open()]);
     assert_eq!(world.input(Input::Refused { is_lasting: true }), [Output::Close, refused(3, 1, 1000)]);
 }
 

@@ -1,69 +1,36 @@
-//! Each rule of the session as a claim, with time as numbers.
+//! Each rule of a session in an old dialect as a claim, with time as numbers.
 
-use std::time::Duration;
+use protocol::mdp::worker::{FromWorker, ToWorker};
+use protocol::mdp::{self, Dialect, FromPeer};
 
 use super::*;
-use protocol::mdp::Dialect;
-use protocol::mdp::{self, FromPeer};
-
-/// A session, and what it said since it was last asked.
-struct World {
-    session: Session,
-    now: Instant,
-}
+use crate::session::work::SURPLUS_MAX;
 
 impl World {
-    fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new("echo".parse().unwrap());
-        change(&mut config);
-        Self { session: Session::new(config), now: Instant::from_millis(1000) }
+    /// A session in MDP 0.2, unless `change` says otherwise.
+    fn old(change: impl FnOnce(&mut Config)) -> Self {
+        Self::new(|config| {
+            config.speech = Speech::Old(Dialect::V02);
+            change(config);
+        })
     }
 
-    /// A session that has said READY; its outputs so far are taken.
+    /// One that has said READY; its outputs so far are taken.
     fn registered(change: impl FnOnce(&mut Config)) -> Self {
-        let mut world = Self::new(change);
+        let mut world = Self::old(change);
         world.input(Input::Connected);
         world
     }
 
-    fn input(&mut self, input: Input) -> Vec<Output> {
-        self.session.handle(self.now, input);
-        self.outputs()
-    }
-
-    fn outputs(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.session.poll()).collect()
-    }
-
-    /// Lets time pass as a driver does: a tick at each deadline.
-    fn pass(&mut self, millis: u64) -> Vec<Output> {
-        let end = self.now + Duration::from_millis(millis);
-        let mut outputs = Vec::new();
-        while let Some(deadline) = self.session.deadline().filter(|deadline| *deadline <= end) {
-            self.now = deadline;
-            self.session.tick(deadline);
-            outputs.extend(self.outputs());
-        }
-        self.now = end;
-        outputs
-    }
-
     fn broker_says(&mut self, command: ToWorker) -> Vec<Output> {
-        let message = command.encode(self.session.config.dialect);
-        self.input(Input::Message(message))
+        let Speech::Old(dialect) = self.session.speech else { panic!("not an old dialect") };
+        self.input(Input::Message(command.encode(dialect)))
     }
 
     /// A request of `client`; the job's number, if the handler is to run at once.
     fn request(&mut self, client: &'static str) -> Option<JobId> {
         let request = ToWorker::Request { address: Bytes::from(client), body: Frames::from([client]) };
-        self.broker_says(request).into_iter().find_map(|output| match output {
-            Output::Handle { job, .. } => Some(job),
-            _ => None,
-        })
-    }
-
-    fn answer(&mut self, job: JobId) -> Vec<Output> {
-        self.input(Input::Reply { job, part: Part::Final, body: Frames::from(["answer"]) })
+        begun(&self.broker_says(request))
     }
 }
 
@@ -86,17 +53,10 @@ fn reply_to(client: &'static str, part: Part, body: &'static str) -> FromWorker 
     FromWorker::Reply { address: Bytes::from(client), part, body: Frames::from([body]) }
 }
 
-fn lost(outputs: &[Output]) -> Option<(Cause, usize)> {
-    outputs.iter().find_map(|output| match output {
-        Output::Event(Event::Lost { cause, orphans, .. }) => Some((*cause, *orphans)),
-        _ => None,
-    })
-}
-
 #[test]
 fn ready_is_sent_once_a_connection_and_names_the_service() {
-    let mut world = World::new(|_| ());
-    assert_eq!(world.outputs(), [Output::Open]);
+    let mut world = World::old(|_| ());
+    assert_eq!(world.outputs(), [Output::Open(Place::Home)]);
     let ready = FromWorker::Ready { service: "echo".parse().unwrap(), credit: 1 };
     assert_eq!(sent(&world.input(Input::Connected)), [ready]);
     assert_eq!(sent(&world.input(Input::Connected)), []);
@@ -105,7 +65,7 @@ fn ready_is_sent_once_a_connection_and_names_the_service() {
 #[test]
 fn ready_has_the_bytes_of_its_dialect() {
     let ready = |dialect| {
-        let mut world = World::new(|config| config.dialect = dialect);
+        let mut world = World::old(|config| config.speech = Speech::Old(dialect));
         world.input(Input::Connected).into_iter().find_map(|output| match output {
             Output::Send(frames) => Some(frames),
             _ => None,
@@ -118,7 +78,7 @@ fn ready_has_the_bytes_of_its_dialect() {
 
 #[test]
 fn a_socket_that_fails_to_connect_is_left_to_try_by_itself() {
-    let mut world = World::new(|_| ());
+    let mut world = World::old(|_| ());
     world.outputs();
     assert_eq!(world.input(Input::Disconnected), []);
     assert_eq!(world.session.deadline(), None);
@@ -149,7 +109,7 @@ fn a_broker_silent_for_liveness_intervals_is_left_for_a_new_socket_and_ready_is_
     let outputs = world.pass(1);
     assert_eq!(lost(&outputs), Some((Cause::Silent, 0)));
     assert!(outputs.contains(&Output::Close));
-    assert_eq!(world.pass(250), [Output::Open]);
+    assert_eq!(world.pass(250), [Output::Open(Place::Home)]);
     assert!(matches!(sent(&world.input(Input::Connected))[..], [FromWorker::Ready { .. }]));
 }
 
@@ -253,7 +213,7 @@ fn parts_travel_as_they_come_where_the_dialect_streams() {
 
 #[test]
 fn parts_are_joined_into_one_reply_in_mdp_01() {
-    let mut world = World::registered(|config| config.dialect = Dialect::V01);
+    let mut world = World::registered(|config| config.speech = Speech::Old(Dialect::V01));
     let job = world.request("client").unwrap();
     let partial = Input::Reply { job, part: Part::Partial, body: Frames::from(["one", "two"]) };
     assert_eq!(world.input(partial), []);
@@ -280,7 +240,11 @@ fn requests_beyond_the_credit_wait_in_order_and_surplus_max_is_met_and_not_passe
         assert_eq!(world.request("surplus"), None);
     }
     let outputs = world.answer(job);
-    assert!(outputs.iter().any(|output| matches!(output, Output::Handle { body, .. } if *body == ["surplus"].into())));
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Handle { assignment, .. } if assignment.body == ["surplus"].into()))
+    );
     assert_eq!(world.request("surplus"), None);
     let request = ToWorker::Request { address: Bytes::from("x"), body: Frames::from(["x"]) };
     assert_eq!(lost(&world.broker_says(request)), Some((Cause::Overfed, 1)));
@@ -321,7 +285,7 @@ fn a_job_that_outlasts_the_grace_is_cut_off_and_said_to_be() {
 
 #[test]
 fn a_worker_without_connection_ends_at_once_and_one_that_loses_it_while_ending_does_not_come_back() {
-    let mut world = World::new(|_| ());
+    let mut world = World::old(|_| ());
     world.outputs();
     assert_eq!(world.input(Input::Shutdown), [Output::Close, Output::Finished]);
 
