@@ -7,7 +7,7 @@ FROM rust:1-bookworm AS builder
 WORKDIR /src
 COPY . .
 # Debug sections are two thirds of the file; the symbols stay, so that a backtrace still names functions.
-RUN cargo build --release --locked --package majordomo \
+RUN cargo build --release --locked --package majordomo --features otel \
     && strip --strip-debug target/release/majordomo
 
 FROM debian:bookworm-slim

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use broker::access::{AllowTable, Sources};
-use runtime::zmtp::{Endpoint, Login, Mechanism, Options};
+use mesh::Trust;
+use runtime::zmtp::curve::KeyPair;
+use runtime::zmtp::{Credentials, Decision, Endpoint, Login, Mechanism, Options};
 use runtime::{key_file, secret_file};
 
-use crate::args::{Security, User};
+use crate::args::{MemberKeys, Security, User};
 use crate::usage::Problem;
 
 /// The options of a socket that connects.
@@ -40,11 +42,16 @@ pub(crate) fn connecting(settings: &Security) -> Result<Options, Problem> {
     Ok(Options { mechanism, domain: settings.domain.clone().unwrap_or_default(), ..Options::default() })
 }
 
-/// How a socket that binds asks its peers who they are, and whom it lets in; without a table everybody.
+/// How a socket that binds asks its peers who they are, and whom it lets in; without a table everybody, who then `may`
+/// do what these words say.
 ///
 /// # Errors
 /// As [`connecting`]; and endpoints beyond loopback over which secrets would travel in clear text.
-pub(crate) fn binding(settings: &Security, endpoints: &[Endpoint]) -> Result<(Options, Option<AllowTable>), Problem> {
+pub(crate) fn binding(
+    settings: &Security,
+    endpoints: &[Endpoint],
+    may: &str,
+) -> Result<(Options, Option<AllowTable>), Problem> {
     if settings.curve_server_key.is_some() {
         tracing::warn!("--curve-server-key means nothing to a command that only binds: its own key is --curve-secret");
     }
@@ -60,15 +67,56 @@ pub(crate) fn binding(settings: &Security, endpoints: &[Endpoint]) -> Result<(Op
     if !settings.insecure && !matches!(mechanism, Mechanism::CurveServer(_)) {
         endpoints.iter().try_for_each(|endpoint| refuse_open(endpoint, &mechanism))?;
     }
-    let table = table(settings, &mechanism)?;
+    let table = table(settings, &mechanism, may)?;
     let options = Options { mechanism, domain: settings.domain.clone().unwrap_or_default(), ..Options::default() };
     Ok((options, table))
 }
 
-fn table(settings: &Security, mechanism: &Mechanism) -> Result<Option<AllowTable>, Problem> {
+/// Whose company a command that connects keeps in the mesh: that of the server whose key it knows, or, where it knows
+/// none, of everybody who has a key. `None` without a key of our own: then the mesh is that of those who have none.
+///
+/// # Errors
+/// As [`connecting`].
+pub(crate) fn trust(settings: &Security) -> Result<Option<Trust>, Problem> {
+    let Some(secret) = &settings.curve_secret else { return Ok(None) };
+    let keys = Arc::new(key_file::read(secret).map_err(|error| about("--curve-secret", &error))?);
+    Ok(Some(match settings.curve_server_key {
+        Some(server) => Trust::of(keys, move |key| *key == server),
+        None => Trust::everybody(keys),
+    }))
+}
+
+/// Whose company a server keeps in the mesh: that of those who may connect to it.
+pub(crate) fn server_trust(options: &Options, table: Option<&AllowTable>) -> Option<Trust> {
+    let Mechanism::CurveServer(keys) = &options.mechanism else { return None };
+    Some(of_table(Arc::clone(keys), table.cloned()))
+}
+
+/// The same for a member that is no server.
+///
+/// # Errors
+/// Files that hold nothing usable.
+pub(crate) fn member_trust(keys: &MemberKeys) -> Result<Option<Trust>, Problem> {
+    let Some(secret) = &keys.curve_secret else { return Ok(None) };
+    let own = Arc::new(key_file::read(secret).map_err(|error| about("--curve-secret", &error))?);
+    let sources = Sources { allow: keys.allow.clone(), ..Sources::default() };
+    let table = keys.allow.as_ref().map(|_| AllowTable::open(sources)).transpose();
+    Ok(Some(of_table(own, table.map_err(|error| Problem::new(error.to_string()))?)))
+}
+
+fn of_table(keys: Arc<KeyPair>, table: Option<AllowTable>) -> Trust {
+    match table {
+        Some(table) => {
+            Trust::of(keys, move |key| matches!(table.current().decide(&Credentials::Curve(*key)), Decision::Allow(_)))
+        }
+        None => Trust::everybody(keys),
+    }
+}
+
+fn table(settings: &Security, mechanism: &Mechanism, may: &str) -> Result<Option<AllowTable>, Problem> {
     if settings.allow.is_none() && settings.plain.is_empty() {
         if let Mechanism::CurveServer(_) = mechanism {
-            tracing::warn!("without --allow everybody may come in who knows our public key, and do everything");
+            tracing::warn!("without --allow everybody may come in who knows our public key, and {may}");
         }
         return Ok(None);
     }
@@ -87,6 +135,20 @@ fn table(settings: &Security, mechanism: &Mechanism) -> Result<Option<AllowTable
         _ => {}
     }
     Ok(Some(table))
+}
+
+/// As [`binding`] refuses an endpoint where there are no keys.
+///
+/// # Errors
+/// It lies beyond loopback.
+pub(crate) fn refuse_clear(endpoint: &Endpoint) -> Result<(), Problem> {
+    if endpoint.is_local() {
+        return Ok(());
+    }
+    Err(Problem::new(format!(
+        "--bind {endpoint}: a bind beyond loopback is neither encrypted nor authenticated (allowed: a loopback \
+         address, an ipc:// path, or --insecure)"
+    )))
 }
 
 /// Anybody on the way could read along: beyond loopback that has to be said aloud.

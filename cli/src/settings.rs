@@ -7,7 +7,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, FromArgMatches};
+use clap::builder::Resettable;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 
 use crate::args::{Cli, Command, Policy};
 use crate::usage::Problem;
@@ -24,12 +26,39 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli,
         command = file.apply(command, &file.table, "")?;
     }
     let matches = command.try_get_matches_from(&arguments)?;
+    needs_titanic(&matches)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     if let (Some(file), Command::Broker(broker)) = (&file, &mut cli.command) {
         broker.services = file.services(&broker.policy)?;
     }
     Ok(cli)
 }
+
+/// A broker that is told how to keep requests, and not to keep any, is not what its operator meant.
+fn needs_titanic(matches: &ArgMatches) -> Result<(), Problem> {
+    let Some(("broker", broker)) = matches.subcommand() else { return Ok(()) };
+    let given = |name: &&str| broker.value_source(name) == Some(ValueSource::CommandLine);
+    let keeps = broker.value_source("titanic").is_some() || broker.get_flag("memory");
+    match KEEPING.iter().find(|name| given(name)).filter(|_| !keeps) {
+        None => Ok(()),
+        Some(name) => {
+            let flag = name.replace('_', "-");
+            Err(Problem::new(format!("--{flag} says how requests are kept: give --titanic FILE or --memory too")))
+        }
+    }
+}
+
+/// The flags of a broker that mean nothing without a Titanic in its process.
+const KEEPING: [&str; 8] = [
+    "capacity",
+    "preallocate",
+    "sync",
+    "call_timeout",
+    "calls_per_service",
+    "request_ttl",
+    "answer_ttl",
+    "titanic_attempts",
+];
 
 /// The configuration file has to be known before the flags are read.
 fn config_path(arguments: &[OsString]) -> Option<PathBuf> {
@@ -48,7 +77,8 @@ fn config_path(arguments: &[OsString]) -> Option<PathBuf> {
 /// Gives every flag of every command its environment variable: `--db-broker` is `MAJORDOMO_DB_BROKER`.
 fn with_environment(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|argument| match argument.get_long() {
-        Some("help" | "version") | None => argument,
+        // MAJORDOMO_LOG says how much is written to standard error, and no file.
+        Some("help" | "version" | "log") | None => argument,
         Some(long) => {
             let variable = format!("MAJORDOMO_{}", long.to_uppercase().replace('-', "_"));
             argument.env(variable).hide_env(true)
@@ -109,7 +139,8 @@ impl File {
             return Err(self.problem(name, "no such key", &allowed_keys(&command)));
         };
         let values = texts(value).ok_or_else(|| self.problem(name, "not a value", &["text, number, true, a list"]))?;
-        Ok(command.mut_arg(id, |argument| argument.required(false).default_values(values)))
+        let given = |argument: clap::Arg| argument.required(false).required_unless_present(Resettable::Reset);
+        Ok(command.mut_arg(id, |argument| given(argument).default_values(values)))
     }
 
     /// The policies under `[broker.service.NAME]`; what a table does not say is as for all services.

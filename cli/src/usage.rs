@@ -18,6 +18,8 @@ pub(crate) enum Unsuccessful {
     Usage(Problem),
     /// It tried and failed: exit status 1.
     Failed(anyhow::Error),
+    /// What it asked for does not exist: exit status 3.
+    Unknown(String),
 }
 
 impl Problem {
@@ -59,6 +61,17 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The reason alone.
+impl fmt::Display for Unsuccessful {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(problem) => problem.fmt(formatter),
+            Self::Failed(error) => write!(formatter, "{error:#}"),
+            Self::Unknown(what) => formatter.write_str(what),
+        }
+    }
+}
+
 /// The parser explains over several lines; scripts and logs want one. Usage and pointers to the help are left out.
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -89,7 +102,12 @@ pub(crate) fn report_failure(failure: &Unsuccessful) -> ExitCode {
             eprintln!("majordomo: {error:#}");
             ExitCode::FAILURE
         }
+        Unsuccessful::Unknown(text) => {
+            eprintln!("majordomo: {text}");
+            ExitCode::from(UNKNOWN)
+        }
     }
 }
 
 const USAGE: u8 = 2;
+const UNKNOWN: u8 = 3;

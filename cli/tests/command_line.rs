@@ -25,6 +25,7 @@ fn each_bad_flag_is_one_line_with_key_value_and_what_is_allowed() {
     assert_usage(&["broker", "--attempts", "0"], &["--attempts", "0", "1..="]);
     assert_usage(&["broker", "--bind", "udp://x"], &["--bind", "udp://x", "tcp://"]);
     assert_usage(&["broker", "--nonesuch"], &["--nonesuch"]);
+    assert_usage(&["broker", "--sync", "os"], &["--sync", "--titanic FILE", "--memory"]);
     assert_usage(
         &["call", "--broker", "tcp://127.0.0.1:1", "--timeout", "0s", "echo"],
         &["--timeout", "more than zero"],
@@ -126,9 +127,14 @@ fn any_program_is_a_worker() {
         common::wait_for_workers(&broker.endpoint, service, 1);
     }
     assert_eq!(call(&broker.endpoint, &["shout", "hello"]), ["HELLO"]);
-    assert_eq!(call(&broker.endpoint, &["fail", "x"]), ["500 sh ended with exit status: 3: no such order"]);
-    let reply = call(&broker.endpoint, &["absent", "x"]);
-    assert!(reply[0].starts_with("500 ") && reply[0].contains("/nonexistent/program"), "{reply:?}");
+    for (service, reason) in
+        [("fail", "sh ended with exit status: 3: no such order"), ("absent", "/nonexistent/program")]
+    {
+        let output = run(&["call", "--broker", &broker.endpoint, service, "x"]);
+        let told = stderr(&output);
+        assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+        assert!(told.contains(": 500 worker failed: ") && told.contains(reason), "{told}");
+    }
 }
 
 #[test]
@@ -145,7 +151,11 @@ fn a_config_file_sets_the_policies_of_services() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"[broker.service.now]\nno-worker = \"refuse\"\n").unwrap();
     let broker = Majordomo::broker(&["--config", file.path().to_str().unwrap()]);
-    assert_eq!(call(&broker.endpoint, &["now", "x"]), ["503 no worker offers the service"]);
+    let output = run(&["call", "--broker", &broker.endpoint, "now", "x"]);
+    let (told, endpoint) = (stderr(&output), &broker.endpoint);
+    assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    let why = format!("service now at {endpoint}: 404 no such service: ");
+    assert!(told.contains(&why) && told.contains("(1 attempt in "), "{told}");
 }
 
 #[test]
@@ -155,10 +165,7 @@ fn metrics_are_served_for_prometheus() {
     let _worker = Majordomo::echo(&broker.endpoint);
     call(&broker.endpoint, &["echo", "x"]);
     common::wait_until("the request to be counted", || {
-        let mut stream = std::net::TcpStream::connect(port).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-        let mut page = String::new();
-        std::io::Read::read_to_string(&mut stream, &mut page).unwrap();
+        let page = common::metrics(port);
         page.contains("majordomo_replies_total{broker=\"app\"} 1")
             && page.contains("majordomo_workers{broker=\"app\"} 1")
     });

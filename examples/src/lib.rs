@@ -8,7 +8,9 @@
 //! | `tower_worker` | middleware from `tower` around a handler |
 //! | `lazy_pirate` | a request that survives a broker's restart, and an error that says what happened |
 //! | `ten_thousand_requests` | many requests under way on one connection |
+//! | `deadline_and_cancel` | a request with terms of its own, and one that nobody wants any more |
 //! | `find_services` | what a broker serves |
+//! | `no_addresses` | a broker that is found in the mesh and followed when it moves; its arguments are other ones |
 //!
 //! Each takes the broker's endpoint as its first argument; without one it is `tcp://127.0.0.1:5555`.
 

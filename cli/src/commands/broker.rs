@@ -10,6 +10,8 @@ use runtime::Shutdown;
 use runtime::zmtp;
 use tokio::sync::watch;
 
+use super::embedded::{self, Aboard};
+use crate::announce::{Announced, Announcer};
 use crate::args::{self, Broker};
 use crate::output;
 use crate::security;
@@ -17,23 +19,45 @@ use crate::telemetry;
 use crate::usage::{Problem, Unsuccessful};
 
 pub(super) async fn run(settings: Broker) -> Result<(), Unsuccessful> {
-    let (options, table) = security::binding(&settings.security, &settings.bind)?;
+    let (options, table) = security::binding(&settings.security, &settings.bind, "do everything")?;
     let options = limited(options, &settings)?;
     let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
     allow_descriptors(settings.connections_max);
-    let config = config(&settings);
+    runtime::heap::keep_free_memory();
+    let config = config(&settings)?;
+    let opened = embedded::opened(&settings.titanic)?;
+    let trust = security::server_trust(&options, table.as_ref());
     let server = match table {
         Some(table) => Server::bind_for(&settings.bind, config, options, table).await,
         None => Server::bind(&settings.bind, config, options).await,
     };
-    let server = server.map_err(anyhow::Error::from)?;
+    let mut server = server.map_err(anyhow::Error::from)?;
+    let mut aboard = opened.map(|opened| Aboard::start(opened, &mut server)).transpose()?;
     if let Some(address) = settings.metrics {
         telemetry::serve_metrics(address)?;
         tokio::spawn(publish(server.status(), settings.name.clone()));
+        if let Some(aboard) = &aboard {
+            tokio::spawn(super::titanic::publish(aboard.status()));
+        }
     }
+    let announced = Announced { name: &settings.name, discovery: &settings.discovery, trust, is_direct: false };
+    let announcer = match settings.mesh {
+        true => Some(Announcer::start(announced, server.endpoints(), server.served()).await?),
+        false => None,
+    };
     let ready: String = server.endpoints().iter().map(|endpoint| format!("ready {endpoint}\n")).collect();
     output::announce(&ready);
+    let shutdown = match &mut aboard {
+        Some(aboard) => aboard.bind(shutdown),
+        None => shutdown,
+    };
     server.run(shutdown).await;
+    if let Some(announcer) = announcer {
+        announcer.leave().await;
+    }
+    if let Some(aboard) = aboard {
+        aboard.end()?;
+    }
     Ok(())
 }
 
@@ -60,15 +84,21 @@ fn allow_descriptors(connections_max: u32) {
     }
 }
 
-fn config(settings: &Broker) -> Config {
+fn config(settings: &Broker) -> Result<Config, Problem> {
     let services = settings.services.iter().map(|(name, settings)| (name.clone(), policy(settings)));
-    Config {
+    Ok(Config {
+        name: settings.name.clone(),
+        elsewhere: elsewhere(settings)?,
+        drain_grace: settings.drain_grace,
         heartbeat: settings.heartbeat.heartbeat,
         liveness: settings.heartbeat.liveness,
         limits: Limits {
             queued_requests_max: settings.queued_max,
             queued_bytes_max: usize::try_from(settings.queued_bytes_max.as_u64()).unwrap_or(usize::MAX),
             services_max: settings.services_max,
+            kept_window: settings.kept_window,
+            kept_answers_max: settings.kept_answers_max,
+            kept_bytes_max: usize::try_from(settings.kept_bytes_max.as_u64()).unwrap_or(usize::MAX),
             per_peer: PeerLimits {
                 requests_per_second: settings.per_peer.peer_requests_per_second,
                 in_flight_max: settings.per_peer.peer_in_flight_max,
@@ -82,7 +112,17 @@ fn config(settings: &Broker) -> Config {
             args::ErrorReplies::Silence => broker::ErrorReplies::Silence,
             args::ErrorReplies::Status => broker::ErrorReplies::StatusFrame,
         },
+    })
+}
+
+/// The list goes out as one option, which is bounded.
+fn elsewhere(settings: &Broker) -> Result<Vec<String>, Problem> {
+    let endpoints: Vec<_> = settings.elsewhere.iter().map(ToString::to_string).collect();
+    let (bytes, allowed) = (endpoints.join(" ").len(), protocol::limits::ENDPOINTS_BYTES_MAX);
+    if bytes > allowed {
+        return Err(Problem::new(format!("--elsewhere: {bytes} bytes together (allowed: {allowed})")));
     }
+    Ok(endpoints)
 }
 
 fn policy(settings: &args::Policy) -> broker::Policy {
@@ -123,7 +163,7 @@ async fn publish(status: watch::Receiver<Status>, name: String) {
     }
 }
 
-fn counters(status: &Status) -> [(&'static str, u64); 13] {
+fn counters(status: &Status) -> [(&'static str, u64); 16] {
     let counters = &status.counters;
     [
         ("majordomo_requests_total", counters.requests),
@@ -133,17 +173,27 @@ fn counters(status: &Status) -> [(&'static str, u64); 13] {
         ("majordomo_undeliverable_total", counters.undeliverable),
         ("majordomo_requeued_total", counters.requeued),
         ("majordomo_failed_total", counters.failed),
+        ("majordomo_duplicates_total", counters.duplicates),
+        ("majordomo_late_total", counters.late),
         ("majordomo_faults_total", counters.faults),
         ("majordomo_expelled_total", counters.expelled),
         ("majordomo_forbidden_total", counters.forbidden),
         ("majordomo_limited_total", counters.limited),
+        ("majordomo_turned_away_total", counters.turned_away),
         ("majordomo_cut_off_total", counters.cut_off),
         ("majordomo_refused_total", status.refused),
     ]
 }
 
-fn gauges(status: &Status) -> [(&'static str, usize); 2] {
-    [("majordomo_workers", status.workers), ("majordomo_queued_requests", status.queued)]
+fn gauges(status: &Status) -> [(&'static str, usize); 6] {
+    [
+        ("majordomo_connections", status.connections),
+        ("majordomo_services", status.services),
+        ("majordomo_workers", status.workers),
+        ("majordomo_queued_requests", status.queued),
+        ("majordomo_in_flight_requests", status.in_flight),
+        ("majordomo_draining", usize::from(status.is_draining)),
+    ]
 }
 
 /// Listeners, standard streams, the runtime's own.

@@ -3,18 +3,23 @@
 use anyhow::Context;
 use bytes::Bytes;
 use client::{Frames, LazyPirate};
-use runtime::zmtp::Endpoint;
+use mesh::Found;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
-use crate::args::{Call, Patience, Security};
+use crate::args::{Call, Discovery, Patience, Place, Security};
+use crate::discovery;
 use crate::output;
 use crate::security;
 use crate::usage::{Problem, Unsuccessful};
 
 pub(super) async fn run(settings: Call, json: bool) -> Result<(), Unsuccessful> {
     let body = body(&settings.body).await?;
-    let mut pirate = pirate(&settings.broker, &settings.patience, &settings.security)?;
+    // What every broker answers itself, none announces.
+    let service = (!settings.service.is_management()).then(|| settings.service.to_string());
+    let found =
+        find(&settings.broker, &settings.discovery, &settings.security, service.as_deref(), &settings.patience).await?;
+    let mut pirate = pirate(&found, &settings.patience, &settings.security)?;
     let reply = pirate.request(settings.service.as_bytes(), body).await.map_err(anyhow::Error::from)?;
     if json {
         let frames: Vec<_> = reply.body.iter().map(output::frame).collect();
@@ -28,13 +33,26 @@ pub(super) async fn run(settings: Call, json: bool) -> Result<(), Unsuccessful> 
 }
 
 /// A Lazy Pirate as the flags describe it.
-pub(super) fn pirate(broker: &Endpoint, patience: &Patience, security: &Security) -> Result<LazyPirate, Problem> {
-    let options = security::connecting(security)?;
-    let pirate = LazyPirate::new(broker.to_string()).timeout(patience.timeout).retries(patience.retries);
+pub(super) fn pirate(found: &Found, patience: &Patience, security: &Security) -> Result<LazyPirate, Problem> {
+    let options = found.follow(security::connecting(security)?);
+    let pirate = LazyPirate::new(found.endpoint.to_string()).timeout(patience.timeout).retries(patience.retries);
     Ok(pirate.socket_options(options))
 }
 
-async fn body(arguments: &[String]) -> Result<Frames, Unsuccessful> {
+/// The broker, which is waited for as long as its answer would be.
+pub(super) async fn find(
+    place: &Place,
+    discovery: &Discovery,
+    security: &Security,
+    service: Option<&str>,
+    patience: &Patience,
+) -> Result<Found, Unsuccessful> {
+    let patience = patience.timeout.saturating_mul(patience.retries);
+    discovery::find(place, discovery, security, service, Some(patience)).await
+}
+
+/// The frames that the arguments stand for; one empty frame for none.
+pub(super) async fn body(arguments: &[String]) -> Result<Frames, Unsuccessful> {
     let mut body = Frames::new();
     for argument in arguments {
         body.push(frame(argument).await?);

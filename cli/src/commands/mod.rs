@@ -1,15 +1,23 @@
 //! One file a command.
 
+mod bench;
 mod broker;
 mod call;
 mod completions;
 mod demo;
+mod drain;
+mod embedded;
 mod keygen;
 mod man;
+mod mesh;
+mod requests;
 mod services;
+mod titanic;
+mod top;
 mod worker;
 
 use std::future::Future;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -25,6 +33,15 @@ pub(crate) fn run(cli: Cli) -> Result<(), Unsuccessful> {
         Command::Worker(worker) => on_runtime(worker::run(worker)),
         Command::Call(call) => on_runtime(call::run(call, cli.json)),
         Command::Services(services) => on_runtime(services::run(services, cli.json)),
+        Command::Mesh(mesh) => on_runtime(mesh::run(mesh, cli.json)),
+        Command::Top(top) => on_runtime(top::run(top, cli.json)),
+        Command::Drain(drain) => on_runtime(drain::run(drain, cli.json)),
+        Command::Bench(bench) => on_runtime(bench::run(bench, cli.json)),
+        Command::Titanic(settings) => on_runtime(titanic::run(*settings, cli.json)),
+        Command::Submit(settings) => on_runtime(requests::submit(settings, cli.json)),
+        Command::Fetch(settings) => on_runtime(requests::fetch(settings, cli.json)),
+        Command::Close(settings) => on_runtime(requests::close(settings)),
+        Command::Dead(command) => on_runtime(requests::dead(command, cli.json)),
         Command::Completions { shell } => Ok(completions::print(shell)?),
         Command::Man => Ok(man::print()?),
     }
@@ -45,4 +62,11 @@ fn run_on(
 ) -> Result<(), Unsuccessful> {
     let runtime = runtime.enable_all().build().context("cannot start the asynchronous runtime")?;
     runtime.block_on(command)
+}
+
+/// A rate, for people and for scripts.
+fn per_second(count: u64, elapsed: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "no count comes near what a double holds exactly")]
+    let count = count as f64;
+    count / elapsed.as_secs_f64().max(f64::EPSILON)
 }

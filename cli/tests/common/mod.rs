@@ -2,9 +2,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses the part that it needs")]
 
 pub mod keys;
+pub mod node;
 pub mod raw;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,12 +27,18 @@ impl Majordomo {
         Self::server(&[&port_free, arguments].concat())
     }
 
+    /// Starts a broker and waits until it is ready.
+    pub fn broker_with(arguments: &[&str]) -> Self {
+        Self::server(&[&["broker"], arguments].concat())
+    }
+
     /// Starts a broker at an endpoint that was used before.
     pub fn broker_at(endpoint: &str) -> Self {
         Self::server(&["broker", "--bind", endpoint])
     }
 
-    fn server(arguments: &[&str]) -> Self {
+    /// Starts a server and waits until it is ready.
+    pub fn server(arguments: &[&str]) -> Self {
         let mut child = command(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -50,6 +58,12 @@ impl Majordomo {
         let worker = Self::worker(endpoint, &["echo"]);
         wait_for_workers(endpoint, "echo", 1);
         worker
+    }
+
+    /// Starts a Titanic at the broker at `endpoint`.
+    pub fn titanic(endpoint: &str, arguments: &[&str]) -> Self {
+        let child = command(&[&["titanic", "--broker", endpoint], arguments].concat()).spawn().unwrap();
+        Self { child, endpoint: endpoint.to_owned() }
     }
 
     pub fn pid(&self) -> u32 {
@@ -118,6 +132,15 @@ pub fn call(endpoint: &str, arguments: &[&str]) -> Vec<String> {
     let output = run(&[&["call", "--broker", endpoint], arguments].concat());
     assert!(output.status.success(), "call {arguments:?}: {}", stderr(&output));
     stdout(&output).lines().map(str::to_owned).collect()
+}
+
+/// What a server tells Prometheus.
+pub fn metrics(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page
 }
 
 /// Waits until a service has that many workers, asking the broker itself.

@@ -4,7 +4,7 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    for service in client::services(examples::broker()).await? {
+    for service in client::services(examples::broker()).await?.services {
         println!("{}: {} workers, {} waiting", service.service, service.workers, service.queued);
     }
     Ok(())

@@ -4,22 +4,22 @@
 //! gets all parts as one reply.
 
 use futures_util::stream;
-use worker::{Frames, Reply, Request, Shutdown, Worker, status};
+use worker::{Failure, Frames, Reply, Request, Shutdown, Worker};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let countdown = |request: Request| async move { Ok::<Reply, std::io::Error>(count_down(&request.body)) };
+    let countdown = |request: Request| async move { count_down(&request.body) };
     Worker::new(examples::broker(), "countdown").shutdown(Shutdown::on_signals()?).serve(countdown).await?;
     Ok(())
 }
 
-fn count_down(body: &Frames) -> Reply {
+fn count_down(body: &Frames) -> Result<Reply, Failure> {
     let text = body.first().map(|frame| String::from_utf8_lossy(frame).into_owned()).unwrap_or_default();
     match text.parse::<u32>() {
         Ok(start) => {
             let numbers = (1..=start).rev().map(|number| Frames::from([number.to_string()]));
-            Reply::stream_then(stream::iter(numbers), ["lift-off"])
+            Ok(Reply::stream_then(stream::iter(numbers), ["lift-off"]))
         }
-        Err(error) => status::bad_request(format_args!("{text:?} is not a number: {error}")).into(),
+        Err(error) => Err(Failure::new(400, format!("{text:?} is not a number: {error}"))),
     }
 }

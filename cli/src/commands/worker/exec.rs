@@ -17,7 +17,7 @@ use crate::usage::Unsuccessful;
 
 pub(super) async fn run(settings: Exec) -> Result<(), Unsuccessful> {
     let command: Arc<[OsString]> = settings.command.into();
-    let worker = super::worker(&settings.session, &settings.service)?;
+    let worker = super::worker(&settings.session, &settings.service, settings.credit).await?;
     super::serve(worker, move |request: Request| {
         let command = Arc::clone(&command);
         async move { answer(&command, &request.body).await }
