@@ -118,6 +118,22 @@ pub(crate) fn schedule(rng: &mut Rng, count: u64, storm_ms: u64, nodes: &[u32], 
     faults
 }
 
+/// Draws what befalls a process that is to survive it, beside all else.
+pub(crate) fn crashes(rng: &mut Rng, storm_ms: u64, node: u32) -> Vec<PlannedFault> {
+    let crash = |rng: &mut Rng| {
+        let at_ms = rng.between(200, storm_ms.saturating_sub(100));
+        let for_ms = rng.between(5, 1000);
+        let fault = match rng.below(8) {
+            0..4 => Fault::PowerLoss { node },
+            4..6 => Fault::Crash { node },
+            6 => Fault::Drain { node },
+            _ => Fault::Pause { node },
+        };
+        PlannedFault { at_ms, for_ms, fault }
+    };
+    (0..rng.below(8)).map(|_| crash(rng)).collect()
+}
+
 fn draw(rng: &mut Rng, nodes: &[u32], brokers: usize) -> Fault {
     let (node, other) = (node(rng, nodes, brokers), rng.pick(nodes).copied().unwrap_or(0));
     let choice = rng.bits();

@@ -67,11 +67,14 @@ impl World {
             Fault::Pause { node } => self.with(node, |world, id| world.pause(id)),
             Fault::Crash { node } => self.with(node, Self::kill),
             Fault::PowerLoss { node } => self.with(node, |world, id| {
+                world.act(id, |actor, context| actor.lose_power(context));
                 world.kill_silently(id);
                 let Env { now, queue, net, .. } = &mut world.env;
                 net.vanish(*now, queue, &mut world.rng, id);
             }),
-            Fault::Drain { node } => self.with(node, |world, id| world.wish(id, Wish::End)),
+            Fault::Drain { node } => self.with(node, |world, id| {
+                world.wish(id, if id.0 < world.plan.brokers.len() { Wish::Drain } else { Wish::End })
+            }),
             Fault::Deaf { node } => self.with(node, |world, id| world.deafen(id, true)),
             Fault::ClockForward { node, millis } => self.set_clock(node, millis, true),
             Fault::ClockBack { node, millis } => self.set_clock(node, millis, false),

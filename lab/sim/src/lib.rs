@@ -13,6 +13,7 @@
 //! - [`net`] connections and datagrams; the nodes are processes with a machine, a clock and a driver's hands
 //! - [`oracle`] what must hold; [`coverage`] where the machines have been; [`trace`] the readable story
 //! - [`disk`] disks that tear, lose, rot and fill
+//! - [`crash`] Titanic's log on such a disk, crashed at every operation; [`damage`] the same log with damaged octets
 //! - [`sweep`] many seeds over threads; [`shrink`] makes a failing plan smaller
 //! - [`scale`] worlds far larger than those of a sweep, to see what grows how
 //! - [`rng`], [`hash`], [`queue`] chance, the hash of a run, and the order of events
@@ -20,6 +21,8 @@
 mod cast;
 mod clock;
 pub mod coverage;
+pub mod crash;
+pub mod damage;
 pub mod disk;
 mod env;
 pub mod fault;

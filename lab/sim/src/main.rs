@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a program for people: its lines are its result")]
 
 mod curves;
+mod logs;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod report;
@@ -40,6 +41,10 @@ enum Command {
     Mutants(mutants::Arguments),
     /// Run large worlds and show what grows how
     Scale(curves::Scale),
+    /// Crash Titanic's log at every operation of its disk
+    Crash(logs::Crash),
+    /// Damage Titanic's log in every way
+    Damage(logs::Damage),
     /// Print the plan of a seed
     Plan {
         /// The seed
@@ -87,6 +92,8 @@ fn main() -> ExitCode {
         Command::Scale(arguments) => curves::run(&arguments),
         #[cfg(feature = "mutants")]
         Command::Mutants(arguments) => mutants::run(&arguments, processors()),
+        Command::Crash(arguments) => logs::run_crash(&arguments),
+        Command::Damage(arguments) => logs::run_damage(&arguments),
         Command::Plan { seed } => {
             println!("{}", workload::plan(seed).to_text());
             Ok(true)

@@ -6,6 +6,9 @@
 //!   token     "TOKN", client (4), number (8)
 //!   stamp     "STMP", run (8), part (4), last (1)
 //! ```
+//!
+//! What is left with a Titanic has "DPST" in place of "TOKN": it passes a broker more than once, in requests that are
+//! others each time.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::Frames;
@@ -28,15 +31,32 @@ pub(crate) struct Stamp {
 
 impl Token {
     pub(crate) fn to_frame(self) -> Bytes {
+        self.marked(TOKEN)
+    }
+
+    /// The token of a request that is left with a Titanic.
+    pub(crate) fn to_deposit(self) -> Bytes {
+        self.marked(DEPOSIT)
+    }
+
+    fn marked(self, mark: &[u8]) -> Bytes {
         let mut frame = BytesMut::with_capacity(TOKEN_BYTES);
-        frame.put_slice(TOKEN);
+        frame.put_slice(mark);
         frame.put_u32(self.client);
         frame.put_u64(self.number);
         frame.freeze()
     }
 
     pub(crate) fn read(frame: &[u8]) -> Option<Self> {
-        let rest = frame.strip_prefix(TOKEN)?;
+        Self::read_marked(frame, TOKEN)
+    }
+
+    pub(crate) fn read_deposit(frame: &[u8]) -> Option<Self> {
+        Self::read_marked(frame, DEPOSIT)
+    }
+
+    fn read_marked(frame: &[u8], mark: &[u8]) -> Option<Self> {
+        let rest = frame.strip_prefix(mark)?;
         let (client, number) = rest.split_first_chunk::<4>()?;
         let number = u64::from_be_bytes(number.try_into().ok()?);
         Some(Self { client: u32::from_be_bytes(*client), number })
@@ -45,6 +65,11 @@ impl Token {
     /// The token of the request in a message, wherever its body begins.
     pub(crate) fn find(frames: &Frames) -> Option<(Self, Bytes)> {
         frames.iter().find_map(|frame| Some((Self::read(frame)?, frame.clone())))
+    }
+
+    /// The same of a request that was left with a Titanic.
+    pub(crate) fn find_deposit(frames: &Frames) -> Option<(Self, Bytes)> {
+        frames.iter().find_map(|frame| Some((Self::read_deposit(frame)?, frame.clone())))
     }
 }
 
@@ -79,6 +104,7 @@ pub(crate) fn is_status(body: &Frames) -> bool {
 }
 
 const TOKEN: &[u8] = b"TOKN";
+const DEPOSIT: &[u8] = b"DPST";
 const STAMP: &[u8] = b"STMP";
 const TOKEN_BYTES: usize = 16;
 

@@ -32,10 +32,19 @@ impl World {
             // There is no calm as long as what was sent in the storm still arrives.
             self.phase_since = self.env.now;
         }
+        if self.phase == Phase::Calm && !self.plan.titanics.is_empty() {
+            self.env.served = self.served();
+        }
         let calm_for = self.env.now - self.phase_since;
         match self.phase {
             Phase::Storm => self.calm_down(),
-            Phase::Calm if calm_for >= self.settled_after() && self.env.oracles.open() == 0 => {
+            Phase::Calm if calm_for >= self.settled_after() + REST && self.unsettled().is_some() => {
+                let what = self.unsettled().unwrap_or_default();
+                self.env.oracles.violated(self.env.now, "mesh", what);
+            }
+            Phase::Calm
+                if calm_for >= self.settled_after() && self.env.oracles.open() == 0 && self.unsettled().is_none() =>
+            {
                 self.env.served = self.served();
                 (self.phase, self.phase_since) = (Phase::Probe, self.env.now);
                 self.probe_next();
@@ -66,18 +75,24 @@ impl World {
         for node in 0..self.nodes.len() {
             self.start(NodeId(node));
         }
+        self.env.served = self.served();
         self.enter(Phase::Calm, Wish::Calm);
+    }
+
+    /// What is not as it is to be, and where.
+    fn unsettled(&self) -> Option<String> {
+        self.nodes.iter().find_map(|node| Some(format!("{}: {}", node.name, node.actor.unsettled(&self.env)?)))
     }
 
     /// One client after the other shows that it is answered: together they might fill a short queue.
     fn probe_next(&mut self) {
-        let first = self.plan.brokers.len() + self.plan.workers.len();
-        if self.probed >= self.plan.clients.len() {
-            return self.enter(Phase::Leave, Wish::End);
-        }
-        let client = NodeId(first + self.probed);
+        let clients = self.plan.clients.iter().map(|client| client.id);
+        let askers = clients.chain(self.plan.depositors.iter().map(|depositor| depositor.id));
+        let Some(client) = askers.into_iter().nth(self.probed) else { return self.enter(Phase::Leave, Wish::End) };
         self.probed += 1;
-        self.wish(client, Wish::Probe);
+        if let Some(client) = self.find(client) {
+            self.wish(client, Wish::Probe);
+        }
     }
 
     /// Goes over to a phase and tells those whom it concerns: everybody but brokers, which end last.
@@ -117,11 +132,18 @@ impl World {
         let mut served = Vec::new();
         for worker in &self.plan.workers {
             let stays = self.find(worker.id).and_then(|id| self.nodes.get(id.0));
-            if let (Some(broker), Some(true)) =
+            let (Some(broker), Some(true)) =
                 (self.find(worker.broker), stays.map(|node| node.process == Process::Running))
-                && !served.contains(&(broker, worker.service))
-            {
-                served.push((broker, worker.service));
+            else {
+                continue;
+            };
+            // One that has fallen back offers its first service only, for as long as its connection lasts.
+            let native = worker.native.iter().filter(|native| !(native.ours && native.falls_back));
+            let others = native.flat_map(|native| &native.others);
+            for service in [&worker.service].into_iter().chain(others) {
+                if !served.contains(&(broker, *service)) {
+                    served.push((broker, *service));
+                }
             }
         }
         served
@@ -149,5 +171,7 @@ pub(super) const STEP: Nanos = 100 * MILLISECOND;
 const BACKLOG: Nanos = 1000 * MILLISECOND;
 /// How long requests may go on after the storm: a client with a long list of waiting requests needs its time.
 const PATIENCE: Nanos = 1_000_000 * MILLISECOND;
+/// How long everybody has to find each other once all else has recovered, however many beacons are lost.
+const REST: Nanos = 30_000 * MILLISECOND;
 /// From the wish to end until everybody must have gone.
 const LEAVE: Nanos = 10_000 * MILLISECOND;

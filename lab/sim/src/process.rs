@@ -30,6 +30,15 @@ impl World {
         net.finish(now, queue, &mut node.rng, id);
     }
 
+    /// A process has ended politely, and another one takes its place soon.
+    pub(super) fn replaced(&mut self, id: NodeId) {
+        self.ended(id);
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            node.process = Process::Off;
+        }
+        self.env.queue.push(self.env.now + RESTART, Event::Start { node: id });
+    }
+
     /// A process killed itself by what it does; it is started again soon.
     pub(super) fn died_of_work(&mut self, id: NodeId) {
         self.kill(id);

@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Deaf { link: Link, from: Side, since: Nanos },
     /// A connection that its listener has closed itself is gone; ZMTP engines say so, too.
     Dismissed { node: NodeId, life: u32, link: Link },
+    /// A datagram arrives.
+    Datagram { number: u64 },
     /// A node's machine wants to be ticked.
     Wake { node: NodeId },
     /// Something that a node planned for itself: its next request, a finished part of a job.

@@ -24,6 +24,13 @@ pub(crate) fn table(report: &Report, seconds: f64, threads: usize) -> String {
     for (kind, count) in KINDS.iter().zip(report.faults) {
         line(format_args!("  {kind:<22}{count:>10}"));
     }
+    line(format_args!(
+        "disks      {} faults that took effect",
+        report.disks.iter().map(|(_, count)| count).sum::<u64>()
+    ));
+    for (kind, count) in report.disks.iter() {
+        line(format_args!("  {:<22}{count:>10}", format!("{kind:?}")));
+    }
     let (reached, all) = report.coverage.reached();
     line(format_args!("coverage   {reached} of {all} points, {} changes of state", report.coverage.changes().len()));
     for point in report.coverage.never() {
@@ -41,6 +48,8 @@ pub(crate) fn table(report: &Report, seconds: f64, threads: usize) -> String {
 pub(crate) fn json(report: &Report, seconds: f64, threads: usize) -> serde_json::Value {
     let faults: serde_json::Map<_, _> =
         KINDS.iter().zip(report.faults).map(|(kind, count)| ((*kind).to_owned(), count.into())).collect();
+    let disks: serde_json::Map<_, _> =
+        report.disks.iter().map(|(kind, count)| (format!("{kind:?}"), count.into())).collect();
     let failures = report
         .failures
         .iter()
@@ -54,6 +63,7 @@ pub(crate) fn json(report: &Report, seconds: f64, threads: usize) -> serde_json:
         "threads": threads,
         "events_per_second": rate(report, seconds),
         "faults": faults,
+        "disk_faults": disks,
         "coverage": { "reached": reached, "points": points, "never": report.coverage.never() },
         "failed": report.failed,
         "failures": failures.collect::<Vec<_>>(),

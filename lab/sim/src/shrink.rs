@@ -4,7 +4,7 @@
 //! It is deterministic: the same plan shrinks to the same plan. What it tries is a list of smaller plans; the first one
 //! that still fails is taken, and the list is made anew.
 
-use crate::plan::Plan;
+use crate::plan::{ClientKind, DiskFailures, Plan, Weather};
 use crate::trace::Trace;
 use crate::world;
 
@@ -32,6 +32,10 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         list.extend(plan.brokers.iter().map(|broker| without_broker(plan, broker.id)));
     }
     without_chunks(plan, |plan| &mut plan.hostiles, &mut list);
+    without_chunks(plan, |plan| &mut plan.operators, &mut list);
+    without_chunks(plan, |plan| &mut plan.mesh_nodes, &mut list);
+    without_chunks(plan, |plan| &mut plan.depositors, &mut list);
+    without_chunks(plan, |plan| &mut plan.titanics, &mut list);
     without_chunks(plan, |plan| &mut plan.clients, &mut list);
     without_chunks(plan, |plan| &mut plan.workers, &mut list);
     for part in [2, 4, 10] {
@@ -69,11 +73,36 @@ fn without_broker(plan: &Plan, id: u32) -> Plan {
     smaller.workers.retain(|worker| worker.broker != id);
     smaller.clients.retain(|client| client.broker != id);
     smaller.hostiles.retain(|hostile| hostile.broker != id);
+    smaller.operators.retain(|operator| operator.broker != id);
+    smaller.titanics.retain(|titanic| titanic.broker != id);
+    smaller.depositors.retain(|depositor| depositor.broker != id);
     smaller
 }
 
 /// Ways to make the behaviour of those who are left plainer.
-const PLAINER: [fn(&mut Plan); 12] = [
+const PLAINER: [fn(&mut Plan); 20] = [
+    |plan| plan.weather = Weather::default(),
+    |plan| plan.titanics.iter_mut().for_each(|titanic| titanic.disk = DiskFailures::default()),
+    |plan| plan.depositors.iter_mut().for_each(|depositor| depositor.lives /= 2),
+    |plan| {
+        for depositor in &mut plan.depositors {
+            (depositor.again_permille, depositor.early_permille, depositor.keep_permille) = (0, 0, 0);
+        }
+    },
+    |plan| plan.operators.iter_mut().for_each(|operator| operator.changes /= 2),
+    |plan| plan.clients.iter_mut().for_each(|client| client.identity = None),
+    |plan| {
+        for client in &mut plan.clients {
+            if let ClientKind::Native(native) = &mut client.kind {
+                (native.double_permille, native.borrow_permille, native.reconnect_permille) = (0, 0, 0);
+            }
+        }
+    },
+    |plan| {
+        for native in plan.workers.iter_mut().filter_map(|worker| worker.native.as_mut()) {
+            (native.credit_ms, native.drain_ms, native.error_permille) = (0, 0, 0);
+        }
+    },
     |plan| plan.clients.iter_mut().for_each(|client| client.requests /= 2),
     |plan| plan.clients.iter_mut().for_each(|client| client.forget_permille = 0),
     |plan| plan.clients.iter_mut().for_each(|client| client.management_permille = 0),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use crate::coverage::Coverage;
+use crate::disk::Counts;
 use crate::fault::KINDS;
 use crate::oracle::Violation;
 use crate::trace::Trace;
@@ -22,6 +23,8 @@ pub struct Report {
     pub time: u128,
     /// Faults that took effect, in the order of [`KINDS`].
     pub faults: [u64; KINDS.len()],
+    /// What went wrong on disks.
+    pub disks: Counts,
     /// Where the machines have been.
     pub coverage: Coverage,
     /// The seeds that failed, in order, with the first thing that was wrong; no more than [`FAILURES_MAX`].
@@ -75,6 +78,7 @@ impl Report {
         for (mine, theirs) in self.faults.iter_mut().zip(outcome.faults) {
             *mine += theirs;
         }
+        self.disks.merge(&outcome.disks);
         self.coverage.add(&outcome.coverage);
         if let Some(violation) = outcome.violations.first() {
             self.failed += 1;

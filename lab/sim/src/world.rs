@@ -8,11 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cast;
 use crate::coverage::Coverage;
+use crate::disk::Counts;
 use crate::env::Env;
 use crate::fault::KINDS;
 use crate::hash::EventHash;
 use crate::net::{Arrival, Link, Network, Side};
 use crate::node::{Actor, Context, Exit, Heard, Node, NodeId, Process};
+use crate::oracle::deposits::Deposits;
+use crate::oracle::meshes::Meshes;
 use crate::oracle::{Oracles, Violation};
 use crate::phases::{Phase, STEP};
 use crate::plan::Plan;
@@ -33,6 +36,8 @@ pub struct Outcome {
     pub requests: u64,
     /// Faults that took effect, in the order of [`KINDS`].
     pub faults: [u64; KINDS.len()],
+    /// What went wrong on disks.
+    pub disks: Counts,
     /// Where the machines have been.
     pub coverage: Coverage,
     /// What must not be; none in a good run.
@@ -77,6 +82,7 @@ pub fn run(plan: &Plan, trace: Trace) -> Outcome {
         time: world.env.now,
         requests: world.env.oracles.ended(),
         faults: world.faults,
+        disks: world.env.disks,
         coverage: world.env.coverage,
         violations: world.env.oracles.violations().to_vec(),
         trace: world.env.trace,
@@ -92,11 +98,15 @@ impl World {
             queue: Queue::default(),
             net: Network::new(plan.network.clone(), nodes.len()),
             oracles: Oracles::default(),
+            air: cast::air(&plan),
+            meshes: Meshes::default(),
+            deposits: Deposits::default(),
             coverage: Coverage::default(),
             hash: EventHash::default(),
             trace,
             runs: 0,
             served: Vec::new(),
+            disks: Counts::default(),
         };
         let active = vec![false; plan.faults.len()];
         let (faults, rng) = ([0; KINDS.len()], root.fork(RELIEF));
@@ -110,6 +120,7 @@ impl World {
     fn schedule(&mut self) {
         let starts = self.plan.workers.iter().map(|worker| (worker.id, worker.start_ms));
         let starts = starts.chain(self.plan.clients.iter().map(|client| (client.id, client.start_ms)));
+        let starts = starts.chain(self.plan.mesh_nodes.iter().map(|node| (node.id, node.start_ms)));
         let late: Vec<_> = starts.collect();
         for (place, node) in self.nodes.iter().enumerate() {
             let start_ms = late.iter().find(|(id, _)| *id == node.id).map_or(0, |(_, start_ms)| *start_ms);
@@ -129,6 +140,7 @@ impl World {
             Event::Arrival { link, from } => self.on_arrival(link, from),
             Event::Deaf { link, from, since } => self.on_deaf(link, from, since),
             Event::Dismissed { node, life, link } => self.on_dismissed(node, life, link),
+            Event::Datagram { number } => self.on_datagram(number),
             Event::Wake { node } => self.on_wake(node),
             Event::Task { node, life, task } => self.on_task(node, life, task),
             Event::Start { node } => self.start(node),
@@ -166,7 +178,9 @@ impl World {
     }
 
     fn on_knock(&mut self, node: NodeId, link: Link, round: &mut Option<NodeId>) {
-        let listens = self.nodes.get(node.0).is_some_and(|node| node.process == Process::Running && !node.is_deaf);
+        let port = self.env.net.port(link);
+        let is_open = |node: &Node| node.process == Process::Running && !node.is_deaf && node.port == port;
+        let listens = self.nodes.get(node.0).is_some_and(is_open);
         let (now, Env { queue, net, .. }) = (self.env.now, &mut self.env);
         if listens {
             let identity = net.accept(now, queue, &mut self.rng, link);
@@ -227,6 +241,25 @@ impl World {
         self.finish_round(round);
     }
 
+    fn on_datagram(&mut self, number: u64) {
+        let Some(datagram) = self.env.air.take(number) else { return };
+        let (from, to) = (datagram.from, datagram.to);
+        let Some(node) = self.nodes.get(to.0).filter(|node| node.process == Process::Running) else { return };
+        if node.pauses > 0 {
+            // The system keeps it until the process runs again.
+            let at = self.env.now + STEP;
+            return self.env.air.hold(&mut self.env.queue, at, number, datagram);
+        }
+        if !self.env.net.lets_through(from, to) {
+            return;
+        }
+        self.happened(9, to.0);
+        self.env.hash.bytes(&datagram.octets);
+        self.tick_if_due(to);
+        self.act(to, |actor, context| actor.hear_beacon(context, from, datagram.octets));
+        self.settle(to);
+    }
+
     fn on_wake(&mut self, id: NodeId) {
         let now = self.env.now;
         let Some(node) = self.nodes.get_mut(id.0).filter(|node| node.armed == Some(now)) else { return };
@@ -275,12 +308,14 @@ impl World {
             local,
             rng: &mut node.rng,
             uplink: node.uplink,
+            listening: &mut node.port,
             exit: None,
         };
         what(node.actor.as_mut(), &mut context);
         match context.exit {
             None => {}
             Some(Exit::Finished) => self.ended(id),
+            Some(Exit::Replaced) => self.replaced(id),
             Some(Exit::Died) => self.died_of_work(id),
         }
     }

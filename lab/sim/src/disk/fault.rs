@@ -94,6 +94,13 @@ impl Counts {
         self.0.iter().map(|(&kind, &count)| (kind, count))
     }
 
+    /// What was counted since `before`, which are earlier counts of the same disk.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let more = self.0.iter().map(|(kind, count)| (*kind, count.saturating_sub(before.of(*kind))));
+        Self(more.filter(|(_, count)| *count > 0).collect())
+    }
+
     /// Adds the counts of another disk.
     pub fn merge(&mut self, other: &Self) {
         for (kind, count) in other.iter() {

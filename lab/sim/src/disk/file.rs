@@ -193,6 +193,15 @@ impl File {
         }
     }
 
+    /// The page cache lets go of all that is clean: readers see the disk, and what still waits to be written.
+    pub(super) fn drop_clean(&mut self) {
+        for sector in self.sectors(&(0..self.visible.len())) {
+            if !self.dirty.contains_key(&sector) {
+                self.evict(sector);
+            }
+        }
+    }
+
     /// Turns a bit on the disk; readers see it where the page cache has no octets of its own.
     pub(super) fn rot(&mut self, octet: usize, bit: u32) -> bool {
         let cached = self.visible.get(octet) != self.durable.get(octet);

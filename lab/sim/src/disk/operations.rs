@@ -124,6 +124,20 @@ impl Disk {
         Done { at, result: self.begin_flush(at, what) }
     }
 
+    /// Lets the page cache forget what is clean, as `posix_fadvise(POSIX_FADV_DONTNEED)` does: what is read from then
+    /// on comes from the disk, unless it waits to be written.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn drop_caches(&mut self, now: Instant, handle: Handle) -> Result<(), Error> {
+        self.settle(now);
+        let file = self.opened(handle)?.file;
+        if let Some(file) = self.files.get_mut(&file) {
+            file.drop_clean();
+        }
+        Ok(())
+    }
+
     /// Makes the names safe: what was created, renamed and removed.
     pub fn flush_directory(&mut self, now: Instant) -> Done<()> {
         let at = self.begin(now, self.config.latency.flush);

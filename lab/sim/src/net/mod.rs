@@ -12,6 +12,7 @@
 //!          ──Bye────► listener hears Disconnected
 //! ```
 
+pub(crate) mod air;
 pub mod datagram;
 mod obstacles;
 mod stream;
@@ -87,6 +88,8 @@ struct Connection {
     listener: End,
     /// What the dialer calls itself.
     identity: Bytes,
+    /// At which of the listener's ports.
+    port: u16,
 }
 
 #[derive(Debug)]
@@ -146,13 +149,13 @@ impl Network {
         now: Nanos,
         queue: &mut Queue,
         rng: &mut Rng,
-        (from, to): (NodeId, NodeId),
+        (from, to, port): (NodeId, NodeId, u16),
         identity: Bytes,
     ) -> Link {
         let link = Link(self.connections.len());
         let end = |node| End { node, open: false, greeted: false, outgoing: Stream::default(), cut: false };
         let dialer = End { open: true, ..end(from) };
-        self.connections.push(Connection { dialer, listener: end(to), identity });
+        self.connections.push(Connection { dialer, listener: end(to), identity, port });
         self.alive.push(link);
         self.transmit(now, queue, rng, link, Side::Dialer, Item::Hello);
         link
@@ -328,6 +331,16 @@ impl Network {
     /// The links that both nodes know of and hold.
     pub(crate) fn established(&self) -> Vec<Link> {
         self.alive.iter().copied().filter(|link| self.is_established(*link)).collect()
+    }
+
+    /// At which port its listener is asked for.
+    pub(crate) fn port(&self, link: Link) -> u16 {
+        self.connections.get(link.0).map_or(0, |connection| connection.port)
+    }
+
+    /// Whether a datagram gets from one node to another now.
+    pub(crate) fn lets_through(&self, from: NodeId, to: NodeId) -> bool {
+        !self.is_walled(from, to) && !self.is_stalled(to)
     }
 
     /// Whether the dialer still wants this connection.

@@ -60,6 +60,16 @@ impl Network {
         Some(node)
     }
 
+    /// Whether nothing passes from a node to another.
+    pub(super) fn is_walled(&self, from: NodeId, to: NodeId) -> bool {
+        is_counted(&self.walls, from.0 * self.nodes + to.0)
+    }
+
+    /// Whether a node does not read.
+    pub(super) fn is_stalled(&self, node: NodeId) -> bool {
+        is_counted(&self.unread, node.0)
+    }
+
     /// Whether what `from` sends does not get to the other end.
     pub(super) fn is_blocked(&self, link: Link, from: Side) -> bool {
         let receiver = self.end(link, from.other());
@@ -74,7 +84,7 @@ impl Network {
 
     fn is_cut_off(&self, link: Link, from: Side) -> bool {
         let (Some(sender), Some(receiver)) = (self.end(link, from), self.end(link, from.other())) else { return true };
-        sender.cut || is_counted(&self.walls, sender.node.0 * self.nodes + receiver.node.0)
+        sender.cut || self.is_walled(sender.node, receiver.node)
     }
 
     fn blockage_changed(&mut self, now: Nanos, queue: &mut Queue, concerns: impl Fn(NodeId, NodeId) -> bool) {

@@ -1,20 +1,26 @@
 //! A broker's process: the machine, and the ROUTER socket's part of the network.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, Config, Departure, ErrorReplies, Input, Limits, NoWorker, Output, Policy, Rights};
+use broker::{Broker, Config, Departure, Input, Limits, Output, Policy, RequestEnd, Rights};
 use bytes::Bytes;
-use protocol::{Frames, Instant, Machine, PeerId};
+use protocol::mdp::v03::{self, FromClient};
+use protocol::{Frames, Instant, Machine, PeerId, ServiceName};
 
 use super::{Actor, Context, Exit, Heard, Wish, service_name};
 use crate::coverage;
 use crate::net::{Link, Sent, Side};
 use crate::oracle::accounts::Accounts;
+use crate::oracle::drain::{self, Drains};
+use crate::oracle::filter::Filters;
+use crate::oracle::ledger::{self, Ledger};
 use crate::oracle::order::{self, Order};
-use crate::oracle::roster::{self, Command, Roster};
+use crate::oracle::roster::{self, Roster};
+use crate::oracle::spoken::{Command, asked};
 use crate::plan;
+use crate::queue::MILLISECOND;
 
 /// A broker.
 #[derive(Debug)]
@@ -27,17 +33,29 @@ pub(crate) struct BrokerNode {
     refused: BTreeSet<PeerId>,
     order: Order,
     roster: Roster,
+    filters: Filters,
+    ledger: Ledger,
+    drains: Drains,
+    /// Services with a worker when the present input came.
+    served: Vec<ServiceName>,
     accounts: Accounts,
+    /// The newest connection of each identity.
+    identities: BTreeMap<Bytes, Link>,
+    /// How the input that is being handled ended a request.
+    told: Option<RequestEnd>,
+    /// When this one is not the present version, but one that knows nothing of MDP 0.3.
+    old_ms: (u64, u64),
+    is_old: bool,
     is_ending: bool,
-    /// Most workers that were registered at once.
-    workers_max: usize,
+    /// Most requests that workers had at once.
+    in_flight_max: usize,
 }
 
 impl BrokerNode {
     pub(crate) fn new(plan: &plan::Broker) -> Self {
-        let config = config(plan);
+        let config = super::settings::of(plan);
         let machine = Broker::new(config.clone());
-        let (order, roster) = oracles(&config);
+        let (order, roster, ledger) = oracles(&config);
         Self {
             config,
             machine,
@@ -45,19 +63,36 @@ impl BrokerNode {
             refused: BTreeSet::new(),
             order,
             roster,
+            filters: Filters::default(),
+            ledger,
+            drains: Drains::default(),
+            served: Vec::new(),
             accounts: Accounts::default(),
+            identities: BTreeMap::new(),
+            told: None,
+            old_ms: plan.old_ms,
+            is_old: false,
             is_ending: false,
-            workers_max: 0,
+            in_flight_max: 0,
         }
     }
 
     fn handle(&mut self, context: &mut Context<'_>, input: Input, kind: usize) {
+        self.look_who_serves();
         let before = self.state();
         context.env.coverage.met(coverage::Machine::Broker, before, kind);
         self.machine.handle(context.local, input);
         self.observe(context);
-        self.workers_max = self.workers_max.max(self.machine.workers());
+        self.in_flight_max = self.in_flight_max.max(self.machine.in_flight());
         context.env.coverage.changed(coverage::Machine::Broker, before, self.state());
+    }
+
+    fn look_who_serves(&mut self) {
+        self.served.clear();
+        if self.drains.is_on() {
+            let all = (0..4).map(service_name);
+            self.served.extend(all.filter(|service| self.roster.serves(service)));
+        }
     }
 
     /// Place in the states of the coverage table.
@@ -70,35 +105,162 @@ impl BrokerNode {
         let now = context.local;
         while let Some(output) = self.machine.poll() {
             match &output {
-                Output::Send { peer, frames } => {
-                    if let Some(command) = Command::of(frames) {
-                        if command == Command::Request {
-                            context.check("order", self.order.on_dispatch(now, frames));
-                        }
-                        context.check("roster", self.roster.on_sent(now, *peer, command));
-                    }
-                }
+                Output::Send { peer, frames } => self.on_sent(context, *peer, frames),
                 Output::Event(broker::Event::WorkerReady { peer, service }) => {
                     self.roster.on_ready(now, *peer, service.clone());
                 }
-                Output::Event(broker::Event::WorkerLeft { peer, departure, .. }) => {
-                    let expired = *departure == Departure::Expired;
-                    context.check("roster", self.roster.on_left(now, *peer, expired));
+                Output::Event(broker::Event::WorkerLeft { peer, service, departure, .. }) => {
+                    context.check("roster", self.roster.on_left(now, *peer, service, *departure));
+                    if *departure != Departure::Shutdown && !self.roster.serves(service) {
+                        self.served.retain(|served| served != service);
+                    }
                 }
-                Output::Event(broker::Event::Requeued { job, .. }) => self.order.on_requeued(job.0),
-                Output::Event(broker::Event::RequestFailed { client, service, .. }) => {
-                    self.order.on_failed(*client, service);
+                Output::Event(broker::Event::Requeued { job, .. }) => {
+                    self.ledger.on_requeued(&Bytes::copy_from_slice(&job.0.to_be_bytes()));
+                    self.order.on_requeued(job.0);
+                }
+                Output::Event(broker::Event::RequestFailed { client, service, end }) => {
+                    self.told = Some(*end);
+                    if *end == RequestEnd::BrokerEnds {
+                        let is_served = self.served.contains(service);
+                        context.check("drain", self.drains.on_cut_off(now, service, is_served));
+                    }
+                    // What had come back and waited may be among what was given up.
+                    use RequestEnd::{Abandoned, BrokerEnds, NotWorkedOff};
+                    let is_given_up = matches!(end, Abandoned | BrokerEnds | NotWorkedOff);
+                    self.order.on_failed(*client, service, is_given_up);
                 }
                 Output::Event(_) | Output::Close { .. } | Output::Finished => {}
             }
             self.outputs.push_back(output);
         }
+        context.check("ledger", self.ledger.settle(now));
+        self.ledger.over.drain(..).for_each(|token| self.order.on_over(token));
+    }
+
+    /// The machine sends something.
+    fn on_sent(&mut self, context: &mut Context<'_>, peer: PeerId, frames: &Frames) {
+        let now = context.local;
+        if frames.first().is_some_and(|head| head.starts_with(v03::CLIENT_HEADER)) {
+            return context.check("ledger", self.ledger.on_sent(now, peer, frames));
+        }
+        let Some(command) = Command::of(frames) else { return };
+        let address = Command::address(frames);
+        if let (Command::Request(named), Some(address)) = (&command, &address) {
+            context.check("order", self.order.on_dispatch(now, frames));
+            context.check("ledger", self.ledger.on_given(peer, named.is_some(), frames, address.clone()));
+        }
+        if let (Command::Cancel, Some(address)) = (&command, &address) {
+            self.ledger.on_called_off(peer, address);
+        }
+        context.check("roster", self.roster.on_sent(now, peer, &command));
+    }
+
+    /// A client says something.
+    fn on_client(&mut self, context: &mut Context<'_>, peer: PeerId, frames: Frames) {
+        let is_known = self.show_ledger(context.local, peer, &frames);
+        let last = frames.last().cloned().unwrap_or_default();
+        let Some((service, command)) = asked(&frames) else {
+            return self.handle(context, Input::Message { peer, frames }, REQUEST);
+        };
+        let is_disabled = self.filters.covers(&service, command);
+        let (change, drain) = (Filters::change(&service, &frames), Drains::change(&service, &frames));
+        let is_drained = self.drains.covers(&service);
+        // The whole broker may end in this very step.
+        let (now, drain) = (context.local, drain.filter(|drain| !self.drains.begin(context.local, drain)));
+        self.order.on_request(context.local, peer, &service, &frames);
+        let before = self.machine.counters();
+        self.told = None;
+        self.handle(context, Input::Message { peer, frames }, REQUEST);
+        if self.has_done_so(peer) {
+            drain.into_iter().for_each(|drain| self.drains.apply(now, drain));
+            change.into_iter().for_each(|change| self.filters.apply(change));
+        }
+        if *service == *b"mmi.service" {
+            self.check_code(context, peer, &last);
+        }
+        let counters = self.machine.counters();
+        // What has come before is judged by what became of it then.
+        let is_heard = counters.requests > before.requests;
+        if service.starts_with(b"mmi.") {
+            self.accounts.management += u64::from(is_heard);
+        } else if is_heard && !is_known {
+            self.check_refusal(context, is_drained, is_disabled);
+        }
+    }
+
+    /// What is to be refused has been, and nothing else for the same reason.
+    fn check_refusal(&self, context: &mut Context<'_>, is_drained: bool, is_disabled: bool) {
+        let told = |end| self.told == Some(end);
+        if is_drained != told(RequestEnd::Draining) {
+            let what = format!("a request is told {:?}; is what it asks draining: {is_drained}", self.told);
+            context.check("drain", Err(what));
+        } else if !is_drained && is_disabled != told(RequestEnd::Disabled) {
+            let what = format!("a request is told {:?}; is its command disabled: {is_disabled}", self.told);
+            context.check("filter", Err(what));
+        }
+    }
+
+    /// Whether the machine has just answered this peer that it did what was asked.
+    fn has_done_so(&self, asker: PeerId) -> bool {
+        self.outputs.iter().any(|output| match output {
+            Output::Send { peer, frames } => *peer == asker && frames.last().is_some_and(|code| *code == b"200"[..]),
+            _ => false,
+        })
+    }
+
+    /// Shows a message of 0.3 to the oracle that keeps account of those. Whether it is a request with a known id.
+    fn show_ledger(&mut self, now: Instant, peer: PeerId, frames: &Frames) -> bool {
+        if !frames.first().is_some_and(|head| head.starts_with(v03::CLIENT_HEADER)) {
+            return false;
+        }
+        match FromClient::decode(frames.clone()) {
+            Ok(FromClient::Request(request)) => return self.ledger.on_request(now, peer, &request),
+            Ok(FromClient::Cancel(id)) => self.ledger.on_cancel(peer, id),
+            Ok(FromClient::Heartbeat) => {}
+            Err(rejected) => rejected.request.into_iter().for_each(|id| self.ledger.on_malformed(id)),
+        }
+        false
+    }
+
+    /// A worker says something, or nobody knows who.
+    fn on_other(&mut self, context: &mut Context<'_>, peer: PeerId, frames: Frames, kind: usize) {
+        let command = Command::of(&frames);
+        if let Some(command) = &command {
+            self.roster.on_heard(context.local, peer, command);
+        }
+        if command == Some(Command::Final) {
+            Command::address(&frames).into_iter().for_each(|address| self.ledger.on_answered(address));
+        }
+        self.handle(context, Input::Message { peer, frames }, kind);
+        if command == Some(Command::Disconnect) && self.roster.contains(peer) {
+            context.check("roster", Err(format!("worker {} said DISCONNECT and stays", peer.0)));
+        }
+    }
+
+    /// The newest connection of an identity wins, as with our ROUTER: the older one is closed.
+    fn replace(&mut self, context: &mut Context<'_>, link: Link, identity: &Bytes) {
+        if identity.is_empty() {
+            return;
+        }
+        if let Some(older) = self.identities.insert(identity.clone(), link) {
+            context.env.coverage.told("broker: identity replaced");
+            context.close(older, Side::Listener, false);
+            context.hear_end(older);
+        }
+    }
+
+    /// The one frame that the machine has just answered this peer with.
+    fn last_code(&self, asker: PeerId) -> Option<&Bytes> {
+        match self.outputs.back()? {
+            Output::Send { peer, frames } if *peer == asker => frames.last(),
+            _ => None,
+        }
     }
 
     /// The answer to `mmi.service`, which the machine has just given.
     fn check_code(&self, context: &mut Context<'_>, asker: PeerId, service: &[u8]) {
-        let Some(Output::Send { peer, frames }) = self.outputs.back() else { return };
-        let code = frames.last().filter(|code| *peer == asker && [&b"200"[..], b"404"].contains(&code.as_ref()));
+        let code = self.last_code(asker).filter(|code| [&b"200"[..], b"404"].contains(&code.as_ref()));
         if let Some(code) = code {
             context.check("roster", self.roster.check_code(service, code));
         }
@@ -125,17 +287,21 @@ impl BrokerNode {
             }
             Output::Event(event) => {
                 context.trace(|| format!("{event:?}"));
-                if let Some(name) = name(&event) {
+                if let Some(name) = super::told::broker(&event) {
                     context.env.coverage.told(name);
                 }
             }
-            Output::Finished => context.exit = Some(Exit::Finished),
+            Output::Finished => {
+                context.check("accounts", self.accounts.check(&self.machine.counters()));
+                // One that ends without having been told by the world is started again, as any service is.
+                context.exit = Some(if self.is_ending { Exit::Finished } else { Exit::Replaced });
+            }
         }
         None
     }
 
     /// Limits that hold at every moment. A request that came back from a lost worker may wait beyond the limit of its
-    /// service (not of the broker): each registered worker holds one at most, which bounds it.
+    /// service (not of the broker): what workers held at most bounds it.
     fn check_bounds(&mut self, context: &mut Context<'_>) {
         let (queued, limits) = (self.machine.queued_requests(), &self.config.limits);
         if queued > limits.queued_requests_max {
@@ -146,7 +312,7 @@ impl BrokerNode {
             let what = format!("{} services, allowed are {}", self.machine.services(), limits.services_max);
             context.env.oracles.violated(context.env.now, "bounds", what);
         }
-        let queue_max = self.config.policy.queue_max.saturating_add(self.workers_max);
+        let queue_max = self.config.policy.queue_max.saturating_add(self.in_flight_max);
         for service in 0..4 {
             let queued = self.machine.queued_for(&service_name(service));
             if queued > queue_max {
@@ -158,13 +324,19 @@ impl BrokerNode {
 }
 
 impl Actor for BrokerNode {
-    fn start(&mut self, _context: &mut Context<'_>) {
+    fn start(&mut self, context: &mut Context<'_>) {
+        let (from, until) = (self.old_ms.0 * MILLISECOND, self.old_ms.1 * MILLISECOND);
+        self.is_old = (from..until).contains(&context.env.now);
+        let changes = [from, until].into_iter().filter(|at| *at > context.env.now);
+        changes.collect::<Vec<_>>().into_iter().for_each(|at| context.later(at - context.env.now, REPLACE));
         self.machine = Broker::new(self.config.clone());
         self.outputs.clear();
-        (self.order, self.roster) = oracles(&self.config);
+        (self.order, self.roster, self.ledger) = oracles(&self.config);
+        (self.filters, self.drains) = (Filters::default(), Drains::default());
         self.accounts = Accounts::default();
+        self.identities.clear();
         self.is_ending = false;
-        self.workers_max = 0;
+        self.in_flight_max = 0;
     }
 
     fn die(&mut self, _context: &mut Context<'_>) {}
@@ -173,50 +345,58 @@ impl Actor for BrokerNode {
         let peer = PeerId(link.0 as u64);
         match heard {
             Heard::Connected { identity } => {
-                self.order.on_connected(peer);
+                self.replace(context, link, &identity);
+                self.order.on_connected(peer, identity.clone());
+                self.ledger.on_connected(peer, &identity);
                 let rights = Arc::new(Rights::everything());
                 self.handle(context, Input::Connected { peer, identity, rights }, CONNECTED);
             }
-            Heard::Message(frames) => {
-                let kind = kind(&frames);
-                let command = Command::of(&frames);
-                if let Some(command) = command {
-                    self.roster.on_heard(context.local, peer, command);
-                }
-                let asked = frames.last().cloned().unwrap_or_default();
-                let service = if kind == REQUEST { service(&frames) } else { None };
-                if let Some(service) = &service {
-                    self.order.on_request(context.local, peer, service, &frames);
-                }
-                let before = self.machine.counters().requests;
-                self.handle(context, Input::Message { peer, frames }, kind);
-                if command == Some(Command::Disconnect) && self.roster.contains(peer) {
-                    context.check("roster", Err(format!("worker {} said DISCONNECT and stays", peer.0)));
-                }
-                if service.as_ref().is_some_and(|service| **service == *b"mmi.service") {
-                    self.check_code(context, peer, &asked);
-                }
-                if service.is_some_and(|service| service.starts_with(b"mmi.")) {
-                    self.accounts.management += self.machine.counters().requests - before;
-                }
+            // Such a header means nothing to it, and it drops the message.
+            Heard::Message(frames) if self.is_old && v03::is_spoken_in(&frames) => {
+                context.env.coverage.told("broker: does not know 0.3");
             }
+            Heard::Message(frames) => match kind(&frames) {
+                REQUEST => self.on_client(context, peer, frames),
+                kind => self.on_other(context, peer, frames, kind),
+            },
             Heard::Disconnected => {
+                self.identities.retain(|_, newest| *newest != link);
                 self.order.on_disconnected(peer);
+                self.ledger.on_disconnected(peer);
                 self.handle(context, Input::Disconnected { peer }, DISCONNECTED);
+                self.roster.on_disconnected(peer);
             }
         }
     }
 
-    fn task(&mut self, _context: &mut Context<'_>, _task: u64) {}
+    /// Another version takes its place.
+    fn task(&mut self, context: &mut Context<'_>, _task: u64) {
+        self.drains.apply(context.local, drain::Change::Broker(Duration::ZERO));
+        self.handle(context, Input::Shutdown, SHUTDOWN);
+    }
 
     fn wish(&mut self, context: &mut Context<'_>, wish: Wish) {
-        if wish == Wish::End && !self.is_ending {
-            self.is_ending = true;
-            self.handle(context, Input::Shutdown, SHUTDOWN);
+        match wish {
+            Wish::End if !self.is_ending => {
+                self.is_ending = true;
+                self.handle(context, Input::Shutdown, SHUTDOWN);
+            }
+            Wish::Drain if !self.is_ending => {
+                if context.rng.chance(30) {
+                    // Whoever does not wait cuts short what drains, too.
+                    self.drains.apply(context.local, drain::Change::Broker(Duration::ZERO));
+                    return self.handle(context, Input::Shutdown, SHUTDOWN);
+                }
+                let grace = Duration::from_millis(context.rng.one_of([0, 200, 2000]));
+                self.drains.apply(context.local, drain::Change::Broker(grace));
+                self.handle(context, Input::Drain { grace }, DRAIN);
+            }
+            _ => {}
         }
     }
 
     fn tick(&mut self, context: &mut Context<'_>) {
+        self.look_who_serves();
         let before = self.state();
         context.env.coverage.met(coverage::Machine::Broker, before, TICK);
         self.machine.tick(context.local);
@@ -240,7 +420,9 @@ impl Actor for BrokerNode {
         self.refused.clear();
         self.check_bounds(context);
         if context.exit.is_none() {
-            context.check("roster", self.roster.check(context.local));
+            let is_idle = self.machine.queued_requests() == 0;
+            let queued = |service: &_| if is_idle { 0 } else { self.machine.queued_for(service) };
+            context.check("roster", self.roster.check(context.local, queued));
         }
     }
 
@@ -270,105 +452,29 @@ impl Actor for BrokerNode {
 }
 
 /// The oracles of a broker that knows nobody yet.
-fn oracles(config: &Config) -> (Order, Roster) {
+fn oracles(config: &Config) -> (Order, Roster, Ledger) {
     let Policy { queue_wait, attempts_max, run_abandoned, busy_timeout, .. } = config.policy;
     let order = Order::new(order::Rules { queue_wait, attempts_max, run_abandoned });
     let rules = roster::Rules { heartbeat: config.heartbeat, expiry: config.expiry(), busy_timeout };
-    (order, Roster::new(rules))
+    let Limits { kept_window, kept_answers_max, kept_bytes_max, .. } = config.limits;
+    let is_ample = kept_answers_max >= plan::AMPLE && kept_bytes_max >= plan::AMPLE;
+    (order, Roster::new(rules), Ledger::new(ledger::Rules { window: kept_window, is_ample }))
 }
 
 fn link(peer: PeerId) -> Option<Link> {
     usize::try_from(peer.0).ok().map(Link)
 }
 
-fn config(plan: &plan::Broker) -> Config {
-    Config {
-        heartbeat: Duration::from_millis(plan.heartbeat_ms),
-        liveness: plan.liveness,
-        limits: Limits {
-            queued_requests_max: plan.queued_requests_max,
-            queued_bytes_max: plan.queued_bytes_max,
-            services_max: plan.services_max,
-            gathered_bytes_max: plan.gathered_bytes_max,
-            ..Limits::default()
-        },
-        policy: Policy {
-            no_worker: if plan.refuse { NoWorker::Refuse } else { NoWorker::Queue },
-            queue_max: plan.queue_max,
-            queue_wait: Duration::from_millis(plan.queue_wait_ms),
-            busy_timeout: Duration::from_millis(plan.busy_timeout_ms),
-            attempts_max: plan.attempts_max,
-            run_abandoned: plan.run_abandoned,
-        },
-        error_replies: if plan.status_frames { ErrorReplies::StatusFrame } else { ErrorReplies::Silence },
-        ..Config::default()
-    }
-}
-
 /// Who seems to have sent a message, by its header.
 fn kind(frames: &Frames) -> usize {
-    let header = frames.iter().take(4).find(|frame| frame.len() == 6 && frame.starts_with(b"MDP"));
-    match header.and_then(|header| header.get(3)) {
+    let is_native = |frame: &Bytes| frame.starts_with(b"MDPC03") || frame.starts_with(b"MDPW03");
+    let native = frames.first().filter(|head| is_native(head));
+    let old = || frames.iter().take(4).find(|frame| frame.len() == 6 && frame.starts_with(b"MDP"));
+    match native.or_else(old).and_then(|header| header.get(3)) {
         Some(b'C') => REQUEST,
         Some(b'W') => WORKER,
         _ => GARBAGE,
     }
-}
-
-/// The service that a client's message asks, if it is well formed.
-fn service(frames: &Frames) -> Option<Bytes> {
-    let header = frames.iter().position(|frame| frame.starts_with(b"MDPC"))?;
-    let after = if frames.get(header)?.ends_with(b"01") { 1 } else { 2 };
-    frames.get(header + after).cloned()
-}
-
-/// The name in the coverage table, for what can happen here. What no node makes happen yet has none: whoever adds such
-/// a node adds the name there and here.
-fn name(event: &broker::Event) -> Option<&'static str> {
-    use broker::{Departure, RequestEnd};
-    use protocol::PeerFault;
-    Some(match event {
-        broker::Event::WorkerReady { .. } => "broker: worker ready",
-        broker::Event::WorkerLeft { departure, .. } => match departure {
-            Departure::Left => "broker: worker left",
-            Departure::Closed => "broker: worker closed",
-            Departure::Expired => "broker: worker expired",
-            Departure::Expelled => "broker: worker expelled",
-            Departure::Stalled => "broker: worker stalled",
-            Departure::Shutdown => "broker: worker left at shutdown",
-        },
-        broker::Event::Requeued { .. } => "broker: requeued",
-        broker::Event::RequestFailed { end, .. } => match end {
-            RequestEnd::QueueFull => "broker: queue full",
-            RequestEnd::BrokerFull => "broker: broker full",
-            RequestEnd::NoWorker => "broker: no worker",
-            RequestEnd::WaitedTooLong => "broker: waited too long",
-            RequestEnd::AttemptsExhausted => "broker: attempts exhausted",
-            RequestEnd::StreamBroken => "broker: stream broken",
-            RequestEnd::ReplyTooLarge => "broker: reply too large",
-            RequestEnd::Disabled => "broker: disabled",
-            RequestEnd::Abandoned => "broker: abandoned",
-            #[allow(unreachable_patterns, reason = "room for ends that this simulation cannot bring about yet")]
-            _ => return None,
-        },
-        broker::Event::Fault { fault, .. } => match fault {
-            PeerFault::Header => "broker: fault header",
-            PeerFault::Envelope => "broker: fault envelope",
-            PeerFault::Missing(_) => "broker: fault missing frame",
-            PeerFault::Trailing(_) => "broker: fault trailing frame",
-            PeerFault::Command => "broker: fault command",
-            PeerFault::ServiceName(_) => "broker: fault service name",
-            PeerFault::Address => "broker: fault address",
-            PeerFault::RequestId => "broker: fault request id",
-            PeerFault::Value { .. } => "broker: fault value",
-            PeerFault::Repeated(_) => "broker: fault repeated",
-            PeerFault::Option(_) => "broker: fault option",
-            #[allow(unreachable_patterns, reason = "room for faults of dialects that no node here speaks yet")]
-            _ => return None,
-        },
-        #[allow(unreachable_patterns, reason = "room for what this simulation cannot bring about yet")]
-        _ => return None,
-    })
 }
 
 // Places in the inputs of the coverage table.
@@ -380,3 +486,6 @@ const DISCONNECTED: usize = 4;
 const REFUSED: usize = 5;
 const SHUTDOWN: usize = 6;
 const TICK: usize = 7;
+const DRAIN: usize = 8;
+
+const REPLACE: u64 = 0;

@@ -1,11 +1,14 @@
 //! A peer that sends what nobody should: garbage, half messages, commands out of turn, floods, services that it never
 //! serves. Whatever it does, others must not notice.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use protocol::mdp::client::Part;
+use protocol::mdp::v03::{self, Drain, JobNumber, Offer, Options, Outcome, Ready, Terms};
 use protocol::mdp::worker::FromWorker;
 use protocol::mdp::{Dialect, Request};
-use protocol::{Frames, Instant, ServiceName};
+use protocol::{Frames, Instant, RequestId, ServiceName};
 
 use super::{Actor, Context, Exit, Heard, Wish, service_name};
 use crate::net::{Link, Side};
@@ -110,6 +113,9 @@ impl Actor for Hostile {
 
 /// Something that no good peer sends, or that one sends at another time.
 fn message(rng: &mut Rng, services: u8) -> Frames {
+    if rng.chance(25) {
+        return native(rng, services);
+    }
     let dialect = rng.one_of([Dialect::V01, Dialect::V02, Dialect::V02Delimited, Dialect::V02Majortomo]);
     match rng.below(10) {
         0 => garbage(rng),
@@ -132,6 +138,40 @@ fn message(rng: &mut Rng, services: u8) -> Frames {
         7 => FromWorker::Disconnect.encode(worker(dialect)),
         _ => request(rng, dialect, services),
     }
+}
+
+/// The same in MDP 0.3, whole or damaged.
+fn native(rng: &mut Rng, services: u8) -> Frames {
+    let job = JobNumber(rng.bits() | 1 << 63);
+    let outcome = Outcome::OK;
+    let body = Frames::from(["forged"]);
+    let mut octets = [0; 16];
+    octets.iter_mut().take(8).zip(rng.bits().to_be_bytes()).for_each(|(octet, drawn)| *octet = drawn);
+    let id = RequestId(if rng.chance(5) { [0; 16] } else { octets });
+    let message = match rng.below(9) {
+        0 | 1 => {
+            let request = v03::client::Request { id, service: service(rng, services), terms: Terms::default(), body };
+            v03::FromClient::Request(request).encode()
+        }
+        2 => v03::FromClient::Cancel(id).encode(),
+        3 => v03::FromClient::Heartbeat.encode(),
+        4 => {
+            let offers = 0..rng.one_of([1, 2, 65]);
+            let offers = offers.map(|_| Offer { service: service(rng, services), options: Options::none() }).collect();
+            let interval = Duration::from_millis(rng.one_of([1, 500, 60_000]));
+            let credit = u32::try_from(rng.one_of([0, 1, 3, 70_000])).unwrap_or(1);
+            v03::FromWorker::Ready(Ready { credit, interval, options: Options::none(), offers }).encode()
+        }
+        5 => v03::FromWorker::Final { job, outcome, body }.encode(),
+        6 => v03::FromWorker::Partial { job, part: 7, body }.encode(),
+        7 => v03::FromWorker::Credit(u32::try_from(rng.below(70_000)).unwrap_or(0)).encode(),
+        _ => {
+            let service = rng.chance(50).then(|| service(rng, services));
+            let grace = Duration::from_millis(rng.below(2000));
+            v03::FromWorker::Drain(Drain { grace, service, options: Options::none() }).encode()
+        }
+    };
+    if rng.chance(40) { damage(rng, message) } else { message }
 }
 
 fn worker(dialect: Dialect) -> Dialect {

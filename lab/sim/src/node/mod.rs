@@ -1,16 +1,24 @@
 //! A node: a process with a machine of the product in it, a clock of its own, and a driver's hands.
 //!
-//! [`Actor`] is what a kind of node has to say; a new one (a Titanic, a mesh node) is a file beside these and a line in
-//! [`crate::world`]. An actor does what the product's driver does and nothing else: it carries out what its machine
-//! wants. The rounds are those of `runtime::drive`: tick if the deadline has passed, handle all that has arrived, then
-//! drain the outputs.
+//! [`Actor`] is what a kind of node has to say; a new one is a file beside these, a list in [`crate::plan`] and a few
+//! lines in [`crate::cast`] and [`crate::workload`]. An actor does what the product's driver does and nothing else: it
+//! carries out what its machine wants. The rounds are those of `runtime::drive`: tick if the deadline has passed,
+//! handle all that has arrived, then drain the outputs.
 
 pub(crate) mod broker;
+pub(crate) mod depositor;
 pub(crate) mod hostile;
+pub(crate) mod mesh;
 pub(crate) mod multiplex;
+pub(crate) mod native_client;
+pub(crate) mod native_worker;
+pub(crate) mod operator;
 pub(crate) mod pirate;
 pub(crate) mod session;
+mod settings;
 pub(crate) mod single_threaded;
+pub(crate) mod titanic;
+mod told;
 mod work;
 
 use std::fmt::Debug;
@@ -43,6 +51,8 @@ pub(crate) enum Wish {
     Calm,
     /// Show that everything has recovered: one request to each of these services.
     Probe,
+    /// End politely; whoever watches over it starts it again.
+    Drain,
     /// End politely.
     End,
 }
@@ -55,8 +65,14 @@ pub(crate) trait Actor: Debug {
     /// Its process is gone, from one instant to the next.
     fn die(&mut self, context: &mut Context<'_>);
 
+    /// Its machine loses its power; its process dies of it, which is told next.
+    fn lose_power(&mut self, _context: &mut Context<'_>) {}
+
     /// Something came from a socket.
     fn hear(&mut self, context: &mut Context<'_>, link: Link, heard: Heard);
+
+    /// A datagram came from another node.
+    fn hear_beacon(&mut self, _context: &mut Context<'_>, _from: NodeId, _octets: Bytes) {}
 
     /// Something that it planned with [`Context::later`].
     fn task(&mut self, context: &mut Context<'_>, task: u64);
@@ -72,6 +88,11 @@ pub(crate) trait Actor: Debug {
 
     /// The machine's deadline, by the node's clock.
     fn deadline(&self) -> Option<Instant>;
+
+    /// What is not yet as it is to be once all is calm.
+    fn unsettled(&self, _env: &Env) -> Option<String> {
+        None
+    }
 
     /// Looks, once all have left, whether anything is left behind.
     fn inspect(&mut self, _context: &mut Context<'_>) {}
@@ -104,6 +125,8 @@ pub(crate) struct Node {
     pub(crate) pauses: u8,
     /// Counts its processes: what one has planned means nothing to the next.
     pub(crate) life: u32,
+    /// Where its process listens, if there is more than one place.
+    pub(crate) port: u16,
     /// It turns new connections away.
     pub(crate) is_deaf: bool,
     /// When it is woken next.
@@ -125,6 +148,8 @@ pub(crate) struct Context<'world> {
     pub(crate) local: Instant,
     pub(crate) rng: &'world mut Rng,
     pub(crate) uplink: Option<NodeId>,
+    /// The port at which it listens.
+    pub(crate) listening: &'world mut u16,
     /// Set by a node whose process ends by itself, or kills itself.
     pub(crate) exit: Option<Exit>,
 }
@@ -134,6 +159,8 @@ pub(crate) struct Context<'world> {
 pub(crate) enum Exit {
     /// All is said.
     Finished,
+    /// All is said, and another process takes its place soon.
+    Replaced,
     /// It dies of what it does; whoever looks after it starts it again.
     Died,
 }
@@ -149,7 +176,19 @@ impl Context<'_> {
     /// Connects to the broker.
     pub(crate) fn dial(&mut self, identity: Bytes) -> Option<Link> {
         let env = &mut *self.env;
-        Some(env.net.dial(env.now, &mut env.queue, self.rng, (self.node, self.uplink?), identity))
+        Some(env.net.dial(env.now, &mut env.queue, self.rng, (self.node, self.uplink?, 0), identity))
+    }
+
+    /// Connects to a member of a mesh, at a port of it.
+    pub(crate) fn dial_member(&mut self, (to, port): (NodeId, u16), identity: Bytes) -> Link {
+        let env = &mut *self.env;
+        env.net.dial(env.now, &mut env.queue, self.rng, (self.node, to, port), identity)
+    }
+
+    /// Sends a datagram to all other members.
+    pub(crate) fn broadcast(&mut self, octets: &Bytes) {
+        let env = &mut *self.env;
+        env.air.broadcast(env.now, &mut env.queue, self.rng, self.node, octets);
     }
 
     /// Closes a connection; with `flush`, after what was sent on it.
@@ -161,6 +200,11 @@ impl Context<'_> {
     /// Closes a connection that a peer made, after what was sent on it. Its end is heard of, as any other's.
     pub(crate) fn dismiss(&mut self, link: Link) {
         self.close(link, Side::Listener, true);
+        self.hear_end(link);
+    }
+
+    /// The end of a connection that this node has closed is heard of soon.
+    pub(crate) fn hear_end(&mut self, link: Link) {
         let event = Event::Dismissed { node: self.node, life: self.life, link };
         self.env.queue.push(self.env.now + MILLISECOND / 10, event);
     }

@@ -1,18 +1,17 @@
 //! A client's process with the Lazy Pirate machine: one request at a time.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use client::event::Event;
-use client::patience::Patience;
+
 use client::pirate::{Input, Output, Pirate};
 use protocol::{Frames, Instant, Machine};
 
 use super::{Actor, Context, Exit, Heard, Wish};
 use crate::coverage;
 use crate::net::{Link, Side};
-use crate::node::multiplex::{PROBE_PATIENCE, ask, name};
+use crate::node::multiplex::{PROBE_PATIENCE, ask, failed, name, patience, speech, terms};
 use crate::oracle::Outcome;
 use crate::plan;
 
@@ -26,6 +25,7 @@ pub(crate) struct PirateNode {
     number: Option<u64>,
     made: u32,
     probes: VecDeque<u8>,
+    lives: u64,
     is_calm: bool,
 }
 
@@ -34,8 +34,17 @@ const NEXT: u64 = 0;
 
 impl PirateNode {
     pub(crate) fn new(plan: &plan::Client) -> Self {
-        let machine = Pirate::new(plan.dialect);
-        Self { plan: plan.clone(), machine, link: None, number: None, made: 0, probes: VecDeque::new(), is_calm: false }
+        let machine = machine(plan, 0);
+        Self {
+            plan: plan.clone(),
+            machine,
+            link: None,
+            number: None,
+            made: 0,
+            probes: VecDeque::new(),
+            lives: 0,
+            is_calm: false,
+        }
     }
 
     fn handle(&mut self, context: &mut Context<'_>, input: Input, kind: usize) {
@@ -54,13 +63,14 @@ impl PirateNode {
         self.number = Some(number);
         let patience = match probe {
             Some(_) => PROBE_PATIENCE,
-            None => Patience { timeout: Duration::from_millis(self.plan.timeout_ms), retries: self.plan.retries },
+            None => patience(&self.plan),
         };
         if probe.is_none() && context.rng.permille(self.plan.forget_permille) {
             let after = context.up_to(self.plan.timeout_ms);
             context.later(after, number + 1);
         }
-        self.handle(context, Input::Request { service, body, patience }, REQUEST);
+        let terms = terms(context, &self.plan, probe.is_some());
+        self.handle(context, Input::Request { service, body, patience, terms }, REQUEST);
     }
 
     fn next(&mut self, context: &mut Context<'_>) {
@@ -85,7 +95,7 @@ impl PirateNode {
 
     fn perform(&mut self, context: &mut Context<'_>, output: Output) {
         match output {
-            Output::Open => self.link = context.dial(Bytes::new()),
+            Output::Open(identity) => self.link = context.dial(identity),
             Output::Close => {
                 if let Some(link) = self.link.take() {
                     context.close(link, Side::Dialer, false);
@@ -108,9 +118,9 @@ impl PirateNode {
                 context.env.coverage.told(answered(&body));
                 self.done(context, Outcome::Reply(&body));
             }
-            Output::Done(Err(_)) => {
-                context.env.coverage.told("client: silence");
-                self.done(context, Outcome::Silence);
+            Output::Done(Err(failure)) => {
+                let outcome = failed(context, &self.plan, &failure);
+                self.done(context, outcome);
             }
             Output::Event(event) => observe(context, &event),
         }
@@ -119,7 +129,8 @@ impl PirateNode {
 
 impl Actor for PirateNode {
     fn start(&mut self, context: &mut Context<'_>) {
-        self.machine = Pirate::new(self.plan.dialect);
+        self.lives += 1;
+        self.machine = machine(&self.plan, self.lives);
         self.link = None;
         let think = context.up_to(self.plan.think_ms);
         context.later(think, NEXT);
@@ -159,7 +170,7 @@ impl Actor for PirateNode {
                 self.probes = context.served().into();
                 self.next(context);
             }
-            Wish::End => {
+            Wish::Drain | Wish::End => {
                 if let Some(link) = self.link.take() {
                     context.close(link, Side::Dialer, true);
                 }
@@ -186,6 +197,12 @@ impl Actor for PirateNode {
     fn deadline(&self) -> Option<Instant> {
         self.machine.deadline()
     }
+}
+
+/// Each process has ids of its own, and all of them one identity.
+fn machine(plan: &plan::Client, lives: u64) -> Pirate {
+    let identity = Bytes::from(format!("ours {}", plan.id));
+    Pirate::new(speech(plan)).known_by(u64::from(plan.id) << 32 | lives, identity)
 }
 
 /// The name in the coverage table of an answer.

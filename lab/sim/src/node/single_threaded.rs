@@ -188,7 +188,7 @@ impl Actor for SingleThreaded {
         match wish {
             Wish::Calm => self.is_calm = true,
             Wish::Probe => {}
-            Wish::End => self.leave(context),
+            Wish::Drain | Wish::End => self.leave(context),
         }
     }
 

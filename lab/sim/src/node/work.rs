@@ -26,7 +26,8 @@ impl Work {
     /// Begins a job.
     pub(crate) fn begin(context: &mut Context<'_>, plan: &plan::Worker, body: &Frames, calm: bool) -> Self {
         context.env.runs += 1;
-        let token = Token::find(body).map(|(_, frame)| frame).unwrap_or_default();
+        let token = Token::find(body).or_else(|| Token::find_deposit(body));
+        let token = token.map(|(_, frame)| frame).unwrap_or_default();
         // What shall show that all is well again stays below every limit.
         let parts_max = if calm { 1 } else { plan.parts_max };
         let parts = u32::try_from(context.rng.between(1, parts_max)).unwrap_or(1);

@@ -12,7 +12,7 @@ pub(crate) struct Accounts {
 impl Accounts {
     /// Once no request is queued or with a worker.
     pub(crate) fn check(&self, counters: &Counters) -> Result<(), String> {
-        let ended = counters.replies + counters.failed + self.management;
+        let ended = counters.replies + counters.failed + counters.duplicates + self.management;
         if counters.requests == ended {
             return Ok(());
         }

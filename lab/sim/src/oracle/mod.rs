@@ -5,10 +5,16 @@
 //! - `endings`      once faults have ended, every request ends
 //! - `recovery`     once faults have ended, every service that has a worker answers
 //! - `order`        a broker gives requests away in order, in turns, in time, and not for ever
+//! - `ledger`       what a broker owes to clients of 0.3: one end, at once after CANCEL or the deadline, no second run
 //! - `roster`       a broker uses its workers in turns, beats, and gives up those that are silent, and only those
+//! - `drain`        who drains takes nothing new and loses nothing
+//! - `filter`       what `mmi.filter` disables is refused, and nothing else is
+//! - `deposits`     what was left with a Titanic and acknowledged is there until it is closed, and is answered once
+//! - `mesh`         nobody is there who is silent for too long, nobody is gone without a reason, and at rest all agree
 //! - `registration` a worker beats, gives up a silent broker, and says READY only with a free slot
 //! - `delays`       delays before new connections grow, and fall back
 //! - `accounts`     a broker has counted an end for every request
+//! - `patience`     a request that nobody answers is tried as often as its caller said
 //! - `bounds`, `credit`, `codec`, `idle` are checks of a few lines where the nodes see them: no queue above its limit,
 //!   no worker with more jobs than credit, no rule broken between our own machines, nothing left once all have gone
 //! - `panic`        no machine panics, whatever it is sent
@@ -16,12 +22,18 @@
 pub(crate) mod accounts;
 mod belonging;
 pub(crate) mod delays;
+pub(crate) mod deposits;
+pub(crate) mod drain;
 mod endings;
+pub(crate) mod filter;
+pub(crate) mod ledger;
+pub(crate) mod meshes;
 pub(crate) mod order;
 mod recovery;
 pub(crate) mod registration;
 pub(crate) mod roster;
 mod single_reply;
+pub(crate) mod spoken;
 
 use std::collections::BTreeMap;
 
@@ -48,12 +60,16 @@ pub(crate) enum Subject {
     Probe(u8),
     /// A question to the broker itself.
     Management,
+    /// A request that is left with a Titanic, from the first step to the last.
+    Deposit,
 }
 
 /// How a request ended for its caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome<'body> {
     Reply(&'body Frames),
+    /// An error, in three digits.
+    Status(u16),
     Silence,
     Full,
 }
@@ -115,6 +131,14 @@ impl Oracles {
         requests.push(Request { subject, state: State::Open, run: None });
         self.open += 1;
         requests.len() as u64 - 1
+    }
+
+    /// A request that somebody has made, drawn by `choice`; client 0's first if there is none.
+    pub(crate) fn any_request(&self, choice: u64) -> (u32, u64) {
+        let place = usize::try_from(choice >> 32).unwrap_or(0).checked_rem(self.requests.len()).unwrap_or(0);
+        let Some((client, requests)) = self.requests.iter().nth(place) else { return (0, 0) };
+        // Mostly the newest ones, which are under way.
+        (*client, (requests.len() as u64).saturating_sub(1 + (choice & 7)))
     }
 
     /// A client hears a part that is not the last.

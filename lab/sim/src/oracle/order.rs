@@ -1,19 +1,22 @@
 //! A broker gives requests to workers in the right order, to those that still want them, and not for ever.
 //!
-//! - Those of one connection to one service: in the order in which they came.
+//! - Those of one connection to one service: in the order in which they came, a second of waiting being worth a level
+//!   of priority.
 //! - Those of several connections: in turns. Between a request's arrival (or the last turn of its connection) and its
 //!   own turn, no other connection has two.
 //! - One that comes back from a lost worker is next again.
-//! - Not after it has waited too long, not for a connection that has gone (if the policy says so), and not more often
-//!   than attempts are allowed.
+//! - Not after it has waited too long, not for a client that has gone (if the policy says so; one that comes back under
+//!   its identity has not), and not more often than attempts are allowed.
 //!
 //! A request that came twice cannot be told from its double: where it matters it is left out.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{Frames, Instant, PeerId, ServiceName};
-use rustc_hash::{FxHashMap, FxHashSet};
+use protocol::mdp::v03::client::Request;
+use protocol::mdp::v03::{CLIENT_HEADER, FromClient};
+use protocol::{Frames, Instant, PeerId, Priority, ServiceName};
+use rustc_hash::FxHashMap;
 
 use crate::marker::Token;
 
@@ -37,14 +40,19 @@ pub(crate) struct Order {
     given: Vec<Option<Token>>,
     /// Requests that came back and wait again.
     returned: Vec<Token>,
-    connected: FxHashSet<PeerId>,
+    connected: FxHashMap<PeerId, Bytes>,
+    /// The newest connection of each identity.
+    identities: FxHashMap<Bytes, PeerId>,
     count: u64,
 }
 
 #[derive(Debug)]
 struct Arrival {
     peer: PeerId,
+    identity: Bytes,
     service: Bytes,
+    /// When it came, and a second more for each level that is above its priority; among equals, its place.
+    rank: (Instant, u64),
     /// The connections on which it came again.
     others: Vec<PeerId>,
     /// Its place among all that happened.
@@ -53,15 +61,16 @@ struct Arrival {
     /// How often it came, and how often it was given to a worker.
     came: u32,
     given: u32,
+    is_over: bool,
 }
 
 /// The latest turn of a connection at a service.
 #[derive(Debug, Default)]
 struct Turn {
-    /// The place of the request that was given away.
-    place: u64,
     /// When it was.
     at: u64,
+    /// The requests that were given away, by rank, and when; none that a later one of higher rank follows.
+    given: Vec<((Instant, u64), u64)>,
     /// Whether it was the connection's turn for certain, and not that of a request which came back.
     is_certain: bool,
 }
@@ -75,26 +84,53 @@ impl Order {
             doubled: FxHashMap::default(),
             given: Vec::new(),
             returned: Vec::new(),
-            connected: FxHashSet::default(),
+            connected: FxHashMap::default(),
+            identities: FxHashMap::default(),
             count: 0,
         }
     }
 
-    pub(crate) fn on_connected(&mut self, peer: PeerId) {
-        self.connected.insert(peer);
+    pub(crate) fn on_connected(&mut self, peer: PeerId, identity: Bytes) {
+        if !identity.is_empty() {
+            self.identities.insert(identity.clone(), peer);
+        }
+        self.connected.insert(peer, identity);
     }
 
     pub(crate) fn on_disconnected(&mut self, peer: PeerId) {
-        self.connected.remove(&peer);
+        let identity = self.connected.remove(&peer).unwrap_or_default();
+        if self.identities.get(&identity) == Some(&peer) {
+            self.identities.remove(&identity);
+        }
+    }
+
+    /// Whether an answer can reach the client that asked, on whatever connection.
+    fn is_reachable(&self, peer: PeerId, identity: &Bytes) -> bool {
+        self.connected.contains_key(&peer) || self.identities.contains_key(identity)
     }
 
     /// A request arrives.
     pub(crate) fn on_request(&mut self, now: Instant, peer: PeerId, service: &Bytes, frames: &Frames) {
         let Some((token, _)) = Token::find(frames) else { return };
         self.count += 1;
-        let (place, expires) = (self.count, now + self.rules.queue_wait);
-        let first =
-            || Arrival { peer, service: service.clone(), others: Vec::new(), place, expires, came: 0, given: 0 };
+        let (place, wait) = (self.count, now + self.rules.queue_wait);
+        let (left, priority) = terms(frames);
+        let expires = left.map_or(wait, |left| wait.min(now + left));
+        let rank = (now + Duration::from_secs(u64::from(PRIORITY_MAX - priority)), place);
+        let identity = self.connected.get(&peer).cloned().unwrap_or_default();
+        let service = service.clone();
+        let first = || Arrival {
+            peer,
+            identity,
+            service,
+            rank,
+            others: Vec::new(),
+            place,
+            expires,
+            came: 0,
+            given: 0,
+            is_over: false,
+        };
         let arrival = self.arrived.entry(token).or_insert_with(first);
         arrival.came += 1;
         if arrival.came > 1 {
@@ -108,8 +144,22 @@ impl Order {
         self.returned.extend(place.and_then(|place| self.given.get(place).copied().flatten()));
     }
 
+    /// A request has ended for its client.
+    pub(crate) fn on_over(&mut self, token: Token) {
+        self.returned.retain(|returned| *returned != token);
+        if let Some(arrival) = self.arrived.get_mut(&token) {
+            arrival.is_over = true;
+        }
+    }
+
     /// A request of that connection failed. Its turn may have come and gone with it.
-    pub(crate) fn on_failed(&mut self, peer: PeerId, service: &ServiceName) {
+    pub(crate) fn on_failed(&mut self, peer: PeerId, service: &ServiceName, is_given_up: bool) {
+        if is_given_up {
+            // Its client may come back, and what has been given up stays so.
+            let arrived = &self.arrived;
+            let waits = |token: &Token| arrived.get(token).is_some_and(|arrival| arrival.peer == peer);
+            self.returned.retain(|token| !waits(token));
+        }
         self.may_have_turn(peer, Bytes::copy_from_slice(service.as_bytes()));
     }
 
@@ -117,33 +167,46 @@ impl Order {
     pub(crate) fn on_dispatch(&mut self, now: Instant, frames: &Frames) -> Result<(), String> {
         let token = Token::find(frames).map(|(token, _)| token);
         self.given.push(token);
-        let Some(token) = token else { return Ok(()) };
+        let Some(token) = token else {
+            if frames.last().is_some_and(|last| last == ANOTHER) {
+                // It was somebody's turn, and nobody can tell whose.
+                self.count += 1;
+                self.turns.values_mut().for_each(|turn| (turn.at, turn.is_certain) = (self.count, false));
+            }
+            return Ok(());
+        };
         let rules = self.rules;
         let Some(arrival) = self.arrived.get_mut(&token) else { return wrong(token, "was never asked here") };
         arrival.given += 1;
         let (peer, service, is_single) = (arrival.peer, arrival.service.clone(), arrival.came == 1);
+        let (identity, rank) = (arrival.identity.clone(), arrival.rank);
         if arrival.given > arrival.came * rules.attempts_max {
             return wrong(token, &format!("is given away for the {}th time", arrival.given));
+        }
+        if is_single && arrival.is_over {
+            return wrong(token, "has ended, and is given away");
         }
         if is_single && arrival.expires <= now {
             return wrong(token, "has waited too long and is given away");
         }
-        if is_single && !rules.run_abandoned && !self.connected.contains(&peer) {
+        let (place, is_first, others) = (arrival.place, arrival.given == 1, arrival.others.clone());
+        if is_single && !rules.run_abandoned && !self.is_reachable(peer, &identity) {
             return wrong(token, "is given away, and its client has gone");
         }
-        let (place, is_first, others) = (arrival.place, arrival.given == 1, arrival.others.clone());
         if let Some(found) = self.returned.iter().position(|returned| *returned == token) {
             self.returned.swap_remove(found);
-            return Ok(());
-        }
-        if is_single && let Some(other) = self.returned_to(now, &service) {
+            if is_single {
+                return Ok(());
+            }
+            // Its double may have come back and ended unseen: then this was a turn like any other.
+        } else if is_single && let Some(other) = self.returned_to(now, &service) {
             return wrong(
                 other,
                 &format!("came back and is overtaken by request {} of client {}", token.number, token.client),
             );
         }
         if is_single && is_first {
-            return self.take_turn(token, (peer, service), place);
+            return self.take_turn(token, (peer, service), (place, rank));
         }
         for peer in others {
             self.may_have_turn(peer, service.clone());
@@ -158,26 +221,33 @@ impl Order {
         let is_over = |arrival: &Arrival| arrival.came == 1 && arrival.expires <= now;
         self.returned.retain(|token| arrived.get(token).is_some_and(|arrival| !is_over(arrival)));
         let waits = |arrival: &Arrival| {
-            let is_wanted = self.rules.run_abandoned || self.connected.contains(&arrival.peer);
+            let is_wanted = self.rules.run_abandoned || self.is_reachable(arrival.peer, &arrival.identity);
             arrival.came == 1 && arrival.service == *service && is_wanted
         };
         self.returned.iter().copied().find(|token| arrived.get(token).is_some_and(waits))
     }
 
-    fn take_turn(&mut self, token: Token, (peer, service): (PeerId, Bytes), place: u64) -> Result<(), String> {
+    fn take_turn(
+        &mut self,
+        token: Token,
+        (peer, service): (PeerId, Bytes),
+        (place, rank): (u64, (Instant, u64)),
+    ) -> Result<(), String> {
         let doubled = self.doubled.entry(service.clone()).or_default();
         let turn = self.turns.entry((peer, service)).or_default();
         self.count += 1;
         if *doubled > turn.at.max(place) {
             return wrong(token, "waits, and another connection has two turns");
         }
-        if place < turn.place {
-            return wrong(token, "was overtaken by a later one of its connection");
+        if turn.given.iter().any(|(other, at)| *other > rank && *at > place) {
+            return wrong(token, "was overtaken by a later or less urgent one of its connection");
         }
         if turn.is_certain {
             *doubled = turn.at.max(*doubled);
         }
-        *turn = Turn { place, at: self.count, is_certain: true };
+        (turn.at, turn.is_certain) = (self.count, true);
+        turn.given.retain(|(other, _)| *other > rank);
+        turn.given.push((rank, self.count));
         Ok(())
     }
 
@@ -188,6 +258,21 @@ impl Order {
         (turn.at, turn.is_certain) = (self.count, false);
     }
 }
+
+/// The deadline and the priority of a request, where its dialect has them.
+fn terms(frames: &Frames) -> (Option<Duration>, u8) {
+    let of_native = |request: Request| (request.terms.deadline, request.terms.priority.level());
+    let is_native = frames.first().is_some_and(|head| head.starts_with(CLIENT_HEADER));
+    match is_native.then(|| FromClient::decode(frames.clone())) {
+        Some(Ok(FromClient::Request(request))) => of_native(request),
+        _ => (None, Priority::NORMAL.level()),
+    }
+}
+
+/// The body of a request under an id that is in use for another one.
+pub(crate) const ANOTHER: &str = "another body";
+
+const PRIORITY_MAX: u8 = Priority::MAX.level();
 
 fn wrong(token: Token, what: &str) -> Result<(), String> {
     Err(format!("request {} of client {} {what}", token.number, token.client))
@@ -211,7 +296,7 @@ mod tests {
     fn asked(peers: &[u64]) -> Order {
         let mut order = Order::new(RULES);
         for (number, peer) in (0..).zip(peers) {
-            order.on_connected(PeerId(*peer));
+            order.on_connected(PeerId(*peer), Bytes::new());
             order.on_request(at(0), PeerId(*peer), &Bytes::from_static(b"s0"), &request(number));
         }
         order
@@ -225,7 +310,7 @@ mod tests {
     #[test]
     fn a_request_that_is_overtaken_on_its_own_connection_is_found() {
         let found = given(&mut asked(&[1, 1, 1, 2]), &[3, 1, 0, 2]);
-        assert_eq!(found, ["request 0 of client 1 was overtaken by a later one of its connection"]);
+        assert_eq!(found, ["request 0 of client 1 was overtaken by a later or less urgent one of its connection"]);
         assert_eq!(given(&mut asked(&[1]), &[9]), ["request 9 of client 1 was never asked here"]);
     }
 
@@ -244,6 +329,20 @@ mod tests {
         let found = given(&mut order, &[1]);
         assert_eq!(found, ["request 0 of client 1 came back and is overtaken by request 1 of client 1"]);
         assert_eq!(given(&mut order, &[0]), [""; 0]);
+    }
+
+    #[test]
+    fn the_turn_of_a_request_whose_double_came_back_and_ended_is_a_turn() {
+        let mut order = asked(&[1, 2, 2, 2]);
+        assert_eq!(given(&mut order, &[0]), [""; 0]);
+        order.on_requeued(1);
+        order.on_disconnected(PeerId(1));
+        order.on_connected(PeerId(3), Bytes::new());
+        for number in [0, 4] {
+            order.on_request(at(0), PeerId(3), &Bytes::from_static(b"s0"), &request(number));
+        }
+        order.on_failed(PeerId(1), &ServiceName::new("s0").unwrap(), false);
+        assert_eq!(given(&mut order, &[1, 0, 2, 4]), [""; 0]);
     }
 
     #[test]

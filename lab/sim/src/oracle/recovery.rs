@@ -10,6 +10,7 @@ pub(super) fn check(subject: Subject, number: u64, outcome: Outcome<'_>) -> Resu
     match outcome {
         Outcome::Reply(body) if !is_status(body) => Ok(()),
         Outcome::Reply(body) => Err(format!("probe {number} of service {service} was refused: {body:?}")),
+        Outcome::Status(status) => Err(format!("probe {number} of service {service} ended with {status}")),
         Outcome::Silence => Err(format!("probe {number} of service {service} got no answer")),
         // The client's own limit: nothing was asked.
         Outcome::Full => Ok(()),

@@ -8,6 +8,7 @@ use client::multiplex::{self, Multiplex};
 use client::number::Number;
 use client::patience::Patience;
 use protocol::mdp::Dialect;
+use protocol::mdp::v03::Terms;
 use protocol::{Frames, Instant, Machine, PeerId, ServiceName};
 use worker::session::{self, Session};
 
@@ -79,7 +80,8 @@ impl BrokerNode {
 
 impl WorkerNode {
     pub(super) fn new(number: usize, service: ServiceName, broker: usize) -> Self {
-        let config = worker::Config { seed: number as u64, ..worker::Config::new(service) };
+        let speech = worker::Speech::Old(Dialect::V02);
+        let config = worker::Config { seed: number as u64, speech, ..worker::Config::new(service) };
         Self { machine: Session::new(config), broker, link: None, running: true, armed: None }
     }
 
@@ -102,7 +104,7 @@ impl ClientNode {
         let number = Number(self.requests);
         let (service, patience) = (self.service.clone(), Patience::default());
         let body = Frames::from([bytes::Bytes::from_static(BODY)]);
-        (number, multiplex::Input::Submit { number, service, body, patience })
+        (number, multiplex::Input::Submit { number, service, body, patience, terms: Terms::default(), id: None })
     }
 }
 

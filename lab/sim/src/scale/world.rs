@@ -225,7 +225,7 @@ impl<'program> World<'program> {
         let wake = due(self.now, node.machine.deadline(), &mut node.armed);
         for output in outputs {
             match output {
-                session::Output::Open => {
+                session::Output::Open(_) => {
                     let link = self.net.dial(self.now, &mut self.queue, Dialer::Worker(worker), node.broker);
                     node.link = Some(link);
                 }
@@ -246,7 +246,7 @@ impl<'program> World<'program> {
                     let at = self.now + u64::try_from(JOB.as_nanos()).unwrap_or(u64::MAX);
                     self.queue.push(at, Event::Finish { worker, job });
                 }
-                session::Output::Event(_) => {}
+                session::Output::Event(_) | session::Output::Stop { .. } => {}
             }
         }
         if let Some(at) = wake {
@@ -272,7 +272,7 @@ impl<'program> World<'program> {
         let mut again = false;
         for output in outputs {
             match output {
-                multiplex::Output::Open => {
+                multiplex::Output::Open(_) => {
                     let link = self.net.dial(self.now, &mut self.queue, Dialer::Client(client), node.broker);
                     node.link = Some(link);
                 }
