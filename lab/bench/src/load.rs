@@ -13,6 +13,7 @@ mod crowd;
 mod handshakes;
 mod idle;
 mod ledger;
+pub mod mixed;
 mod tunnel;
 
 use std::time::{Duration, Instant};
@@ -184,13 +185,16 @@ impl<P: Protocol> Load<P> {
             let Some(ledger) = ledgers.get_mut(self.clients.index(arrival)) else { continue };
             let mut now = None;
             let react = |client: &mut P::Client, output: &mut Vec<u8>, event: Event<'_>| {
-                if let Event::Reply(reply) = event {
-                    // One clock reading serves all replies of a read: they arrived together.
-                    let now = *now.get_or_insert_with(Instant::now);
-                    if let Some(slot) = tally.settle(ledger, reply, now).filter(|_| issuing) {
-                        ledger.issue(slot, now, body);
-                        client.request(body, output);
-                    }
+                let settled = match event {
+                    Event::Reply(reply) => ledger.settle(reply),
+                    Event::Stored(number) => ledger.settle_number(number),
+                    Event::Nothing | Event::Ready | Event::Served(_) => return Ok(()),
+                };
+                // One clock reading serves all replies of a read: they arrived together.
+                let now = *now.get_or_insert_with(Instant::now);
+                if let Some(slot) = tally.book(settled.ok(), now).filter(|_| issuing) {
+                    ledger.issue(slot, now, body);
+                    client.request(body, output);
                 }
                 Ok(())
             };
@@ -202,8 +206,8 @@ impl<P: Protocol> Load<P> {
 
 impl Tally {
     /// Books a reply; the slot that is free again, unless the reply settled nothing.
-    fn settle(&mut self, ledger: &mut Ledger, reply: &[u8], now: Instant) -> Option<usize> {
-        let Ok((slot, sent)) = ledger.settle(reply) else {
+    fn book(&mut self, settled: Option<(usize, Instant)>, now: Instant) -> Option<usize> {
+        let Some((slot, sent)) = settled else {
             self.mismatched += 1;
             return None;
         };

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use bench::measure::Machine;
 use bench::peers::Peer;
 use bench::report::{Report, document};
-use bench::suites::{Common, curve, footprint, rpc};
+use bench::suites::{Common, curve, durable, footprint, mesh, mixed, native, rpc};
 use clap::{Parser, Subcommand};
 
 /// Load generator and peers, side by side
@@ -27,12 +27,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Suite {
-    /// Request and reply, our broker beside other servers (what `bench` alone does, before `footprint`)
+    /// Request and reply, our broker beside other servers (what `bench` alone does first, then `native`, `mixed` and
+    /// `footprint`)
     Rpc(rpc::Args),
+    /// MDP 0.3: the same with many requests in flight and workers with credit
+    Native(native::Args),
+    /// Short and long jobs mixed, for few workers: how long the short ones wait
+    Mixed(mixed::Args),
     /// The same over CURVE beside libzmq with libsodium, handshakes, and a flood of them
     Curve(curve::Args),
+    /// Titanic's durable acknowledgements beside other servers that keep what they are given; recovery, memory
+    Durable(durable::Args),
     /// Memory of our broker, idle and for each idle connection
     Footprint(footprint::Args),
+    /// The mesh: real nodes in network namespaces on a bridge, for which it needs root; `cargo xtask bench mesh` adds a
+    /// simulated one
+    Mesh(mesh::Args),
+    /// Serves as the bare forwarder that our broker is compared with
+    #[command(hide = true)]
+    Forward,
 }
 
 fn main() -> ExitCode {
@@ -55,14 +68,21 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     let publish = |report: Report| publish(&report, &machine, &cli.common);
     match &cli.suite {
         Some(Suite::Rpc(args)) => publish(rpc::run(args, &cli.common)?),
+        Some(Suite::Native(args)) => publish(native::run(args, &cli.common)?),
+        Some(Suite::Mixed(args)) => publish(mixed::run(args, &cli.common)?),
+        Some(Suite::Forward) => bench::forward::serve().map(|()| true),
         Some(Suite::Curve(args)) => publish(curve::run(args, &cli.common)?),
+        Some(Suite::Durable(args)) => publish(durable::run(args, &cli.common)?),
         Some(Suite::Footprint(args)) => publish(footprint::run(args, &cli.common)?),
+        Some(Suite::Mesh(args)) => publish(mesh::run(args, &cli.common)?),
         None => {
             let measured = publish(rpc::run(&cli.rpc, &cli.common)?)?;
             if !cli.rpc.peers.contains(&Peer::Majordomo) {
                 return Ok(measured);
             }
-            Ok(publish(footprint::run(&footprint::Args::default(), &cli.common)?)? && measured)
+            let native = publish(native::run(&native::Args::default(), &cli.common)?)?;
+            let mixed = publish(mixed::run(&mixed::Args::default(), &cli.common)?)?;
+            Ok(publish(footprint::run(&footprint::Args::default(), &cli.common)?)? && mixed && native && measured)
         }
     }
 }

@@ -15,6 +15,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy)]
 pub struct Gauge {
     server: u32,
+    /// A second process of the same server.
+    beside: Option<u32>,
 }
 
 /// Processor time so far, user and system, all threads.
@@ -39,7 +41,13 @@ impl Reading {
 impl Gauge {
     /// Watches the process with this id.
     pub fn new(server: u32) -> Self {
-        Self { server }
+        Self { server, beside: None }
+    }
+
+    /// Also watches the process with this id, which belongs to the server.
+    #[must_use]
+    pub fn beside(self, process: Option<u32>) -> Self {
+        Self { beside: process, ..self }
     }
 
     /// All clocks, now.
@@ -47,7 +55,10 @@ impl Gauge {
     /// # Errors
     /// The server is gone.
     pub fn read(&self) -> anyhow::Result<Reading> {
-        let (server, generator) = (processor_time(&self.server.to_string())?, processor_time("self")?);
+        let (mut server, generator) = (processor_time(&self.server.to_string())?, processor_time("self")?);
+        if let Some(beside) = self.beside {
+            server += processor_time(&beside.to_string())?;
+        }
         let total = fs::read_to_string("/proc/stat")?;
         let machine = busy_ticks(&total).context("/proc/stat is not what proc(5) says")?;
         Ok(Reading { server, generator, machine: of_ticks(machine) })
@@ -60,6 +71,14 @@ impl Gauge {
 /// The process is gone.
 pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     status_bytes(pid, "VmRSS:")
+}
+
+/// Resident memory of a process that stands behind no file, bytes: its heap, without what it has mapped.
+///
+/// # Errors
+/// The process is gone.
+pub fn anonymous_bytes(pid: u32) -> anyhow::Result<u64> {
+    status_bytes(pid, "RssAnon:")
 }
 
 /// The most resident memory that a process ever had, bytes.
@@ -80,6 +99,15 @@ pub fn median(values: &[f64]) -> f64 {
         (Some(low), Some(high)) => f64::midpoint(*low, *high),
         _ => f64::NAN,
     }
+}
+
+/// The smallest value that at least this part of all values does not pass; NaN of nothing.
+pub fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let passed = |place: &usize| (place + 1) as f64 >= part * sorted.len() as f64;
+    let place = (0..sorted.len()).find(passed);
+    place.and_then(|place| sorted.get(place)).copied().unwrap_or(f64::NAN)
 }
 
 /// How far apart the values are: highest less lowest, over the median.
@@ -199,7 +227,7 @@ fn move_to_core(core: usize) -> anyhow::Result<()> {
 }
 
 /// User and system time of all threads of `/proc/<process>`.
-fn processor_time(process: &str) -> anyhow::Result<Duration> {
+pub(crate) fn processor_time(process: &str) -> anyhow::Result<Duration> {
     let path = format!("/proc/{process}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("the server is gone: {path}"))?;
     let ticks = stat_ticks(&stat).with_context(|| format!("{path} is not what proc(5) says"))?;
@@ -303,6 +331,14 @@ mod tests {
         assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
         assert!(median(&[]).is_nan());
         assert!((spread(&[90.0, 100.0, 120.0]) - 0.3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn quantile_is_the_nearest_rank() {
+        let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        let found = [0.0, 0.5, 0.99, 1.0].map(|part| quantile(&hundred, part));
+        assert!(found.iter().zip([1.0, 50.0, 99.0, 100.0]).all(|(found, rank)| (found - rank).abs() < 1e-9));
+        assert!(quantile(&[], 0.5).is_nan());
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! measurement and ended by its process id. Each is set up as its own documentation would for speed; the reasons stand
 //! in its file.
 
+mod forward;
 mod gearmand;
+pub mod keepers;
 mod libzmq;
 mod majordomo;
 mod nats;
@@ -24,12 +26,16 @@ use zmtp::curve::{KeyPair, SecretKey};
 pub use libzmq::compile;
 pub use process::{Addresses, Server};
 
+use crate::load::mixed::{Mix, MixedOutcome};
 use crate::load::{self, Curve, Outcome};
 use crate::measure::Gauge;
 use crate::plan::Plan;
+use crate::results::Named;
+use crate::wire::forward::Forward;
 use crate::wire::gearman::Gearman;
 use crate::wire::lru::Lru;
 use crate::wire::mdp::Mdp;
+use crate::wire::mdp03::{Answers, Mdp03};
 use crate::wire::nats::Nats;
 
 /// A server to compare.
@@ -38,6 +44,16 @@ use crate::wire::nats::Nats;
 pub enum Peer {
     /// Our own broker, MDP 0.1.
     Majordomo,
+    /// Our own broker, MDP 0.3: many requests in flight, workers with credit.
+    #[value(name = "majordomo-0.3")]
+    #[serde(rename = "majordomo-0.3")]
+    Native,
+    /// The same, keeping each answer for a client that repeats its request, which none of the others does.
+    #[value(name = "majordomo-0.3-kept")]
+    #[serde(rename = "majordomo-0.3-kept")]
+    Keeping,
+    /// A bare ROUTER-ROUTER forwarder on our own engine: what our broker would be if it did nothing.
+    Forward,
     /// Debian's gearman-job-server: the nearest semantics to MDP.
     Gearmand,
     /// nats-server, request-reply over a queue group.
@@ -51,6 +67,9 @@ impl Peer {
     pub fn name(self) -> &'static str {
         match self {
             Self::Majordomo => "majordomo",
+            Self::Native => "majordomo-0.3",
+            Self::Keeping => "majordomo-0.3-kept",
+            Self::Forward => "forward",
             Self::Gearmand => "gearmand",
             Self::Nats => "nats",
             Self::Libzmq => "libzmq",
@@ -63,11 +82,18 @@ impl Peer {
     /// It is not installed: the text says how to get it.
     pub fn find(self, broker: Option<&Path>) -> anyhow::Result<Installed> {
         match self {
-            Self::Majordomo => majordomo::find(broker),
+            Self::Majordomo | Self::Native | Self::Keeping => majordomo::find(self, broker),
+            Self::Forward => forward::find(),
             Self::Gearmand => gearmand::find(),
             Self::Nats => nats::find(),
             Self::Libzmq => libzmq::find(),
         }
+    }
+}
+
+impl Named for Peer {
+    fn name(self) -> &'static str {
+        Self::name(self)
     }
 }
 
@@ -82,6 +108,11 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// Where the program is.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// What the program says about its version, one line.
     pub fn version(&self) -> String {
         let output = Command::new(&self.program).arg("--version").output();
@@ -97,7 +128,8 @@ impl Installed {
     /// It does not start, or does not listen.
     pub fn start(&self) -> anyhow::Result<Server> {
         match self.peer {
-            Peer::Majordomo => majordomo::start(&self.program, None),
+            Peer::Majordomo | Peer::Native | Peer::Keeping => majordomo::start(&self.program, None),
+            Peer::Forward => forward::start(&self.program),
             Peer::Gearmand => gearmand::start(&self.program),
             Peer::Nats => nats::start(&self.program),
             Peer::Libzmq => libzmq::start(&self.program, None),
@@ -114,9 +146,9 @@ impl Installed {
         getrandom::fill(&mut client)?;
         let pair = KeyPair::new(SecretKey::from(server));
         let started = match self.peer {
-            Peer::Majordomo => majordomo::start(&self.program, Some(&pair)),
+            Peer::Majordomo | Peer::Native | Peer::Keeping => majordomo::start(&self.program, Some(&pair)),
             Peer::Libzmq => libzmq::start(&self.program, Some(&pair)),
-            Peer::Gearmand | Peer::Nats => bail!("{} knows no CURVE", self.peer.name()),
+            Peer::Gearmand | Peer::Nats | Peer::Forward => bail!("{} knows no CURVE", self.peer.name()),
         };
         Ok(started?.with_curve(Some(Curve { server: pair.public, secret: client })))
     }
@@ -142,14 +174,44 @@ impl Installed {
         let (addresses, gauge) = (server.addresses(), Gauge::new(server.pid()));
         let outcome = match self.peer {
             Peer::Majordomo => load::run_beside(&Mdp, addresses, plan, &gauge, disturb),
+            Peer::Native | Peer::Keeping => {
+                load::run_beside(&self.native(plan.credit), addresses, plan, &gauge, disturb)
+            }
+            Peer::Forward => load::run_beside(&Forward, addresses, plan, &gauge, disturb),
             Peer::Gearmand => load::run_beside(&Gearman, addresses, plan, &gauge, disturb),
             Peer::Nats => load::run_beside(&Nats, addresses, plan, &gauge, disturb),
             Peer::Libzmq => load::run_beside(&Lru, addresses, plan, &gauge, disturb),
         };
-        outcome.map_err(|error| match server.last_words() {
+        outcome.map_err(|error| self.explain(error, server))
+    }
+
+    /// Lets the jobs of `mix` arrive at a server that [`Installed::start`] started. A worker does one at a time, and is
+    /// given one at a time where its protocol can say so.
+    ///
+    /// # Errors
+    /// As [`Installed::load`].
+    pub fn load_mixed(&self, server: &Server, mix: &Mix, seed: u64) -> anyhow::Result<MixedOutcome> {
+        let addresses = server.addresses();
+        let outcome = match self.peer {
+            Peer::Majordomo => load::mixed::run(&Mdp, addresses, mix, seed),
+            Peer::Native | Peer::Keeping => load::mixed::run(&self.native(1), addresses, mix, seed),
+            Peer::Forward => load::mixed::run(&Forward, addresses, mix, seed),
+            Peer::Gearmand => load::mixed::run(&Gearman, addresses, mix, seed),
+            Peer::Nats => load::mixed::run(&Nats, addresses, mix, seed),
+            Peer::Libzmq => load::mixed::run(&Lru, addresses, mix, seed),
+        };
+        outcome.map_err(|error| self.explain(error, server))
+    }
+
+    fn native(&self, credit: u32) -> Mdp03 {
+        Mdp03 { credit, answers: if self.peer == Peer::Keeping { Answers::Kept } else { Answers::Forgotten } }
+    }
+
+    fn explain(&self, error: anyhow::Error, server: &Server) -> anyhow::Error {
+        match server.last_words() {
             words if words.is_empty() => error,
             words => error.context(format!("the last words of {}:\n{words}", self.peer.name())),
-        })
+        }
     }
 }
 

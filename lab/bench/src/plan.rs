@@ -27,10 +27,14 @@ impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let usage = || format!("`{text}`: a pattern is CLIENTSxOUTSTANDING, each 1 to {COUNT_MAX}, for example 50x20");
+        let usage = || {
+            format!(
+                "`{text}`: a pattern is CLIENTSxOUTSTANDING, at most {CLIENTS_MAX}x{OUTSTANDING_MAX}, for example 50x20"
+            )
+        };
         let (clients, outstanding) = text.split_once('x').ok_or_else(usage)?;
-        let count = |digits: &str| digits.parse().ok().filter(|count| (1..=COUNT_MAX).contains(count));
-        match (count(clients), count(outstanding)) {
+        let count = |digits: &str, max| digits.parse().ok().filter(|count| (1..=max).contains(count));
+        match (count(clients, CLIENTS_MAX), count(outstanding, OUTSTANDING_MAX)) {
             (Some(clients), Some(outstanding)) => Ok(Self { clients, outstanding }),
             _ => Err(usage()),
         }
@@ -44,6 +48,8 @@ pub struct Plan {
     pub pattern: Pattern,
     /// Workers, each on a connection of its own.
     pub workers: usize,
+    /// Requests that a worker takes at once, where its protocol has a word for it.
+    pub credit: u32,
     /// Length of every request's body, and of its reply's; at least [`BODY_BYTES_MIN`].
     pub body_bytes: usize,
     /// Time under load that is not counted: caches fill, workers register, the server settles.
@@ -57,8 +63,9 @@ pub struct Plan {
 /// A body carries its sequence number twice, at both ends.
 pub const BODY_BYTES_MIN: usize = 16;
 
-/// Clients, and outstanding requests of a client: both must fit the halves of a sequence number.
-const COUNT_MAX: usize = 20_000;
+/// Clients, and outstanding requests of a client: both must fit their parts of a sequence number.
+const CLIENTS_MAX: usize = 20_000;
+const OUTSTANDING_MAX: usize = 200_000;
 
 #[cfg(test)]
 mod tests {
@@ -73,7 +80,7 @@ mod tests {
 
     #[test]
     fn wrong_patterns_say_what_is_allowed() {
-        for text in ["", "50", "x", "0x1", "1x0", "1x-1", "1x20001", "axb"] {
+        for text in ["", "50", "x", "0x1", "1x0", "1x-1", "1x200001", "20001x1", "axb"] {
             let refusal = text.parse::<Pattern>().unwrap_err();
             assert!(refusal.contains("CLIENTSxOUTSTANDING"), "{text}: {refusal}");
         }

@@ -58,11 +58,17 @@ impl Sample {
     }
 }
 
+/// Whoever has a name in tables.
+pub trait Named: Copy + PartialEq + Serialize {
+    /// As it is called on the command line and in tables.
+    fn name(self) -> &'static str;
+}
+
 /// All rounds of one peer under one load; a round that failed has no sample but a reason.
 #[derive(Debug, Clone, Serialize)]
-pub struct Cell {
+pub struct Cell<P = Peer> {
     /// Who served.
-    pub peer: Peer,
+    pub peer: P,
     /// Clients and their outstanding requests, as `50x20`.
     #[serde(serialize_with = "as_text")]
     pub pattern: Pattern,
@@ -74,9 +80,9 @@ pub struct Cell {
     pub failures: Vec<String>,
 }
 
-impl Cell {
+impl<P> Cell<P> {
     /// A cell that no round has filled yet.
-    pub fn new(peer: Peer, pattern: Pattern, body_bytes: usize) -> Self {
+    pub fn new(peer: P, pattern: Pattern, body_bytes: usize) -> Self {
         Self { peer, pattern, body_bytes, rounds: Vec::new(), failures: Vec::new() }
     }
 

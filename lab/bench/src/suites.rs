@@ -2,7 +2,11 @@
 //! [`Report`](crate::report::Report).
 
 pub mod curve;
+pub mod durable;
 pub mod footprint;
+pub mod mesh;
+pub mod mixed;
+pub mod native;
 pub mod rpc;
 
 use std::path::PathBuf;

@@ -4,10 +4,15 @@
 //! count. They hold only what a load needs, encode ahead of time whatever does not change, and copy a body once: the
 //! generator shares the machine with the server it measures. They are not client libraries.
 
+pub mod deferred;
+pub mod dialogue;
+pub mod forward;
 pub mod gearman;
 pub mod lru;
 pub mod mdp;
+pub mod mdp03;
 pub mod nats;
+pub mod stored;
 pub mod zmtp;
 
 /// Service, subject or function under which the workers of a load answer.
@@ -68,10 +73,12 @@ pub enum Event<'a> {
     Nothing,
     /// The server has taken this connection in; requests may follow.
     Ready,
-    /// A worker has answered a request.
-    Served,
+    /// A worker has answered a request with this body.
+    Served(&'a [u8]),
     /// A client got this body back.
     Reply(&'a [u8]),
+    /// The server says that the message with this sequence number is safe.
+    Stored(u64),
 }
 
 /// The server broke its protocol, or refused us.
@@ -106,8 +113,9 @@ pub(crate) mod testing {
     #[derive(Debug, PartialEq, Eq, Clone)]
     pub(crate) enum Owned {
         Ready,
-        Served,
+        Served(Vec<u8>),
         Reply(Vec<u8>),
+        Stored(u64),
     }
 
     /// Hands `input` over in pieces of `piece` bytes.
@@ -119,8 +127,9 @@ pub(crate) mod testing {
                 match event {
                     Event::Nothing => {}
                     Event::Ready => events.push(Owned::Ready),
-                    Event::Served => events.push(Owned::Served),
+                    Event::Served(body) => events.push(Owned::Served(body.to_vec())),
                     Event::Reply(body) => events.push(Owned::Reply(body.to_vec())),
+                    Event::Stored(number) => events.push(Owned::Stored(number)),
                 }
                 held.drain(..length);
             }

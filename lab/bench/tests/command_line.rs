@@ -42,7 +42,11 @@ fn wrong_usage_is_one_line_with_what_is_allowed_and_exit_2() {
         (["rpc", "--seconds", "0"], "0.1 to 600"),
         (["rpc", "--rounds", "0"], "1..=99"),
         (["rpc", "--peers", "redis"], "gearmand"),
+        (["native", "--credit", "0"], "1..=65536"),
+        (["mixed", "--load-percent", "96"], "0.1 to 95"),
         (["footprint", "--connections", "0"], "1..=20000"),
+        (["mesh", "--sizes", "251"], "2..=250"),
+        (["mesh", "--simulated", "1000"], "NODES:BEACONS"),
     ] {
         let output = bench(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bench::load::{self, Outcome};
 use bench::measure::{Gauge, resident_bytes_peak};
+use bench::peers::keepers::{Keeper, Shelf};
 use bench::peers::{Addresses, Peer, Server, compile};
 use bench::plan::{Pattern, Plan};
 use bench::wire::mdp::Mdp;
@@ -58,6 +59,35 @@ fn replies_that_a_broker_shortens_are_mismatched_and_leave_their_request_lost() 
 }
 
 #[test]
+fn the_bare_forwarder_answers_every_request_of_every_pattern() {
+    let installed = Peer::Forward.find(None).unwrap();
+    for plan in plans() {
+        let server = installed.start().unwrap();
+        assert_flawless(&installed.load(&server, &plan).unwrap(), &plan);
+    }
+}
+
+#[test]
+fn servers_that_keep_what_they_are_given_acknowledge_every_message() {
+    for keeper in [Keeper::JetStream, Keeper::Redis, Keeper::Beanstalkd] {
+        let shelf = match Shelf::new(std::env::temp_dir(), None, &[keeper]) {
+            Ok(shelf) => shelf,
+            Err(error) if offline() => {
+                eprintln!("left out: {error}");
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        for (clients, outstanding, body_bytes) in [(1, 1, 128), (64, 1, 128), (1, 256, 1024)] {
+            let plan = Plan { workers: 0, ..plan(clients, outstanding, body_bytes) };
+            let running = shelf.start(keeper).unwrap();
+            assert_flawless(&running.load(keeper, &plan).unwrap(), &plan);
+            assert!(running.resident_bytes_peak().unwrap() > 0);
+        }
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there_is_an_error() {
     let nowhere = Addresses::shared("127.0.0.1:1".parse().unwrap());
     let error = load::run(&Mdp, nowhere, &plan(1, 1, 64), &Gauge::new(std::process::id())).unwrap_err();
@@ -87,6 +117,7 @@ fn plan(clients: usize, outstanding: usize, body_bytes: usize) -> Plan {
     Plan {
         pattern: Pattern { clients, outstanding },
         workers: 8,
+        credit: 16,
         body_bytes,
         warm_up: Duration::from_millis(100),
         duration: Duration::from_millis(400),

@@ -7,14 +7,20 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use bench::load::mixed::{self, Mix};
 use bench::load::{self, Curve, Flood, Idle, shake_hands};
 use bench::measure::{Gauge, Placement};
 use bench::peers::Addresses;
 use bench::plan::{Pattern, Plan};
 use bench::wire::mdp::Mdp;
+use bench::wire::mdp03::{Answers, Mdp03};
+use bench::wire::stored::titanic::Titanic;
 use runtime::Shutdown;
 use runtime::zmtp::curve::{KeyPair, SecretKey};
 use runtime::zmtp::{KEY_BYTES, Mechanism, Options};
+use titanic::log::Settings;
+use titanic::server::Server;
+use titanic::store::Config;
 
 #[test]
 fn our_broker_answers_every_request_of_every_pattern() {
@@ -24,6 +30,7 @@ fn our_broker_answers_every_request_of_every_pattern() {
         let plan = Plan {
             pattern: Pattern { clients, outstanding },
             workers: 64,
+            credit: 16,
             body_bytes,
             warm_up: Duration::from_millis(100),
             duration: Duration::from_millis(400),
@@ -32,6 +39,52 @@ fn our_broker_answers_every_request_of_every_pattern() {
         let outcome = load::run(&Mdp, broker.addresses, &plan, &Gauge::new(std::process::id())).unwrap();
         assert!(outcome.replies > 0, "{plan:?}: {outcome:?}");
         assert_eq!((outcome.lost, outcome.mismatched), (0, 0), "{plan:?}");
+        for answers in [Answers::Kept, Answers::Forgotten] {
+            let native = Mdp03 { credit: plan.credit, answers };
+            let outcome = load::run(&native, broker.addresses, &plan, &Gauge::new(std::process::id())).unwrap();
+            assert!(outcome.replies > 0, "0.3, {plan:?}: {outcome:?}");
+            assert_eq!((outcome.lost, outcome.mismatched), (0, 0), "0.3, {plan:?}");
+        }
+    }
+}
+
+#[test]
+fn a_titanic_in_the_brokers_process_acknowledges_every_message_of_every_pattern() {
+    let broker = InProcess::start_keeping();
+    for (clients, outstanding, body_bytes) in [(1, 1, 128), (64, 1, 128), (1, 256, 1024)] {
+        let plan = Plan {
+            pattern: Pattern { clients, outstanding },
+            workers: 0,
+            credit: 1,
+            body_bytes,
+            warm_up: Duration::from_millis(50),
+            duration: Duration::from_millis(200),
+            drain_max: Duration::from_secs(20),
+        };
+        let run = u32::try_from(body_bytes).unwrap();
+        let outcome = load::run(&Titanic { run }, broker.addresses, &plan, &Gauge::new(std::process::id())).unwrap();
+        assert!(outcome.replies > 0, "{plan:?}: {outcome:?}");
+        assert_eq!((outcome.lost, outcome.mismatched), (0, 0), "{plan:?}");
+    }
+}
+
+#[test]
+fn jobs_of_both_kinds_take_their_time_and_none_is_lost() {
+    let broker = InProcess::start();
+    let mix = Mix {
+        short: mixed::SHORT,
+        long: mixed::LONG,
+        long_share: 0.05,
+        load: 0.5,
+        workers: 4,
+        duration: Duration::from_millis(1500),
+        drain_max: Duration::from_secs(20),
+    };
+    let outcome = mixed::run(&Mdp03 { credit: 1, answers: Answers::Kept }, broker.addresses, &mix, 7).unwrap();
+    assert_eq!((outcome.lost, outcome.mismatched), (0, 0));
+    for (latency_ns, time) in [(&outcome.short_ns, mixed::SHORT), (&outcome.long_ns, mixed::LONG)] {
+        // The histogram keeps three digits.
+        assert!(!latency_ns.is_empty() && Duration::from_nanos(latency_ns.min()) > time.mul_f64(0.99), "{time:?}");
     }
 }
 
@@ -42,6 +95,7 @@ fn our_broker_answers_every_request_over_curve() {
         let plan = Plan {
             pattern: Pattern { clients, outstanding },
             workers: 8,
+            credit: 1,
             body_bytes,
             warm_up: Duration::from_millis(100),
             duration: Duration::from_millis(400),
@@ -88,6 +142,15 @@ impl InProcess {
 
     /// With a key pair it speaks CURVE and lets everybody in.
     fn start_with(keys: Option<KeyPair>) -> Self {
+        Self::begin(keys, false)
+    }
+
+    /// With a Titanic in memory.
+    fn start_keeping() -> Self {
+        Self::begin(None, true)
+    }
+
+    fn begin(keys: Option<KeyPair>, is_keeping: bool) -> Self {
         let curve = keys.as_ref().map(|keys| Curve { server: keys.public, secret: [8; KEY_BYTES] });
         let (sender, receiver) = channel();
         let (trigger, shutdown) = Shutdown::new();
@@ -98,7 +161,11 @@ impl InProcess {
                 let mechanism = keys.map_or(Mechanism::Null, |keys| Mechanism::CurveServer(Arc::new(keys)));
                 let options = Options { mechanism, ..Options::default() };
                 let server = broker::Server::bind(&endpoints, broker::Config::default(), options);
-                let server = server.await.unwrap();
+                let mut server = server.await.unwrap();
+                if is_keeping {
+                    let titanic = Server::in_memory(&Settings::default(), Config::default()).unwrap();
+                    tokio::spawn(titanic.serve_inside(server.entrance(), shutdown.clone()));
+                }
                 sender.send(server.endpoints()[0].to_string()).unwrap();
                 server.run(shutdown).await;
             });

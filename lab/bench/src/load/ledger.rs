@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! body      sequence(8) | filler | !sequence(8)
-//! sequence  client(16) | slot(16) | round of that slot(32)
+//! sequence  client(16) | slot(20) | round of that slot(28), in bits
 //! ```
 //!
 //! A slot holds one outstanding request. A reply settles its slot once: a second reply, one of an older round, of
@@ -42,11 +42,11 @@ impl Ledger {
     /// Starts the next request of `slot` and writes its sequence number into `body`.
     pub(super) fn issue(&mut self, slot: usize, now: Instant, body: &mut [u8]) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
-        entry.round = entry.round.wrapping_add(1);
+        entry.round = entry.round.wrapping_add(1) & ROUND_MAX;
         if entry.sent.replace(now).is_none() {
             self.outstanding += 1;
         }
-        stamp(body, self.client << 48 | (slot as u64) << 32 | u64::from(entry.round));
+        stamp(body, self.client << 48 | (slot as u64) << ROUND_BITS | u64::from(entry.round));
     }
 
     /// Settles the request that `body` replies to: its slot, and when it was sent.
@@ -54,10 +54,14 @@ impl Ledger {
         if body.len() != self.body_bytes {
             return Err(Mismatch::Length);
         }
-        let sequence = read_stamp(body).ok_or(Mismatch::Torn)?;
-        let slot = usize::try_from(sequence >> 32 & 0xffff).unwrap_or(usize::MAX);
+        self.settle_number(read_stamp(body).ok_or(Mismatch::Torn)?)
+    }
+
+    /// Settles the request with this sequence number.
+    pub(super) fn settle_number(&mut self, sequence: u64) -> Result<(usize, Instant), Mismatch> {
+        let slot = usize::try_from(sequence >> ROUND_BITS & SLOT_MAX).unwrap_or(usize::MAX);
         let entry = self.slots.get_mut(slot).filter(|_| sequence >> 48 == self.client).ok_or(Mismatch::Stranger)?;
-        if u64::from(entry.round) != sequence & 0xffff_ffff {
+        if u64::from(entry.round) != sequence & u64::from(ROUND_MAX) {
             return Err(Mismatch::Stranger);
         }
         let sent = entry.sent.take().ok_or(Mismatch::Twice)?;
@@ -88,6 +92,10 @@ pub(super) enum Mismatch {
     /// The request was already settled.
     Twice,
 }
+
+const ROUND_BITS: u32 = 28;
+const ROUND_MAX: u32 = (1 << ROUND_BITS) - 1;
+const SLOT_MAX: u64 = (1 << 20) - 1;
 
 /// Writes `sequence` at both ends of `body`.
 fn stamp(body: &mut [u8], sequence: u64) {

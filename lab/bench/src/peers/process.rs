@@ -84,7 +84,7 @@ impl Server {
     /// live as long as the process.
     ///
     /// # Errors
-    /// It cannot be started, ends, or says nothing for ten seconds.
+    /// It cannot be started, ends, or says nothing for half a minute.
     pub fn start_announcing(
         command: &mut Command,
         files: Option<TempDir>,
@@ -124,6 +124,20 @@ impl Server {
             thread::sleep(POLL_INTERVAL);
         }
         Ok(server)
+    }
+
+    /// Starts `command`, which listens nowhere and says nothing.
+    pub(super) fn start_mute(command: &mut Command, files: Option<TempDir>) -> anyhow::Result<Self> {
+        let (child, last_words, _) = spawn(command, |_| None)?;
+        let nowhere = Addresses::shared(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        Ok(Self { child, addresses: nowhere, last_words, _files: files })
+    }
+
+    /// Ends it at once.
+    pub(super) fn kill(mut self) {
+        // Errors mean that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     fn ended_within(&mut self, time: Duration) -> bool {
@@ -207,7 +221,7 @@ impl LastWords {
     }
 }
 
-const START_MAX: Duration = Duration::from_secs(10);
+const START_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const LINES_MAX: usize = 20;

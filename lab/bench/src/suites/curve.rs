@@ -51,6 +51,7 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Report> {
         patterns: args.patterns.clone(),
         peers: vec![Peer::Majordomo, Peer::Libzmq],
         workers: args.workers,
+        credit: 1,
     };
     let cells = rpc::compare_all(&loads, &installed, common.placement, Installed::start_with_curve);
     let time = Duration::from_secs_f64(args.seconds);
@@ -95,6 +96,7 @@ fn alone(ours: &Installed, common: &Common, time: Duration, flooded: bool) -> an
     let plan = Plan {
         pattern: Pattern::ALONE,
         workers: 1,
+        credit: 1,
         body_bytes: 64,
         warm_up: time / 4,
         duration: time,

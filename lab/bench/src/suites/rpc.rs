@@ -3,7 +3,7 @@
 mod goals;
 mod tables;
 
-pub(super) use tables::same_load;
+pub(super) use tables::{of as tables_of, same_load};
 
 use std::time::Duration;
 
@@ -43,6 +43,10 @@ pub struct Args {
     /// Worker connections
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4000))]
     pub workers: u16,
+
+    /// Requests that a worker takes at once, where its protocol has a word for it
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub credit: u32,
 }
 
 /// Runs every load on every peer, in interleaved rounds.
@@ -77,7 +81,8 @@ impl Args {
     fn plan(&self, pattern: Pattern, body_bytes: usize) -> Plan {
         let duration = Duration::from_secs_f64(self.seconds);
         let (warm_up, drain_max) = (duration / 4, DRAIN_MAX);
-        Plan { pattern, workers: usize::from(self.workers), body_bytes, warm_up, duration, drain_max }
+        let (workers, credit) = (usize::from(self.workers), self.credit);
+        Plan { pattern, workers, credit, body_bytes, warm_up, duration, drain_max }
     }
 }
 
@@ -128,7 +133,7 @@ pub(super) fn report(args: &Args, common: &Common, installed: &[Installed], cell
             versions.join(" · "),
             disturbance(cells),
         ],
-        tables: tables::of(cells),
+        tables: tables::of(cells, Peer::Majordomo),
         goals: goals::of(cells),
         errors: errors.collect(),
         records: cells.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
@@ -136,7 +141,7 @@ pub(super) fn report(args: &Args, common: &Common, installed: &[Installed], cell
 }
 
 /// How busy the machine was with other things.
-fn disturbance(cells: &[Cell]) -> String {
+pub(super) fn disturbance<P>(cells: &[Cell<P>]) -> String {
     let others: Vec<f64> =
         cells.iter().flat_map(|cell| &cell.rounds).flatten().map(|round| round.others_busy).collect();
     let worst = others.iter().copied().fold(0.0, f64::max);

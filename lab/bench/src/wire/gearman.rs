@@ -99,7 +99,7 @@ impl Speaker for Worker {
                 output.push(0);
                 output.extend_from_slice(body);
                 append_header(output, GRAB_JOB, 0);
-                Event::Served
+                Event::Served(body)
             }
             _ => return Err(packet.refused()),
         };
@@ -196,7 +196,7 @@ mod tests {
         let input = response(11, b"H:host:1\0echo\0bo\0dy");
         for piece in [1, 7, 1000] {
             let talk = talk(&mut Gearman.worker(), &input, piece).unwrap();
-            assert_eq!(talk.events, [Owned::Served]);
+            assert_eq!(talk.events, [Owned::Served(b"bo\0dy".to_vec())]);
             assert_eq!(talk.output, b"\0REQ\0\0\0\x0d\0\0\0\x0eH:host:1\0bo\0dy\0REQ\0\0\0\x09\0\0\0\0");
             assert_eq!(talk.left, 0);
         }

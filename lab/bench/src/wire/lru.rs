@@ -9,50 +9,45 @@
 //! Less than MDP on purpose: no service names, no heartbeats, no expiry. It is what libzmq can do when nobody asks
 //! more.
 
-use super::zmtp::{Dealer, Incoming, append_frame};
-use super::{Caller, Event, Heard, Protocol, Speaker, WireFault, whole};
+use super::dialogue::{Asking, Dialogue, Message, Over};
+use super::zmtp::append_frame;
+use super::{Event, Protocol, WireFault};
 
 /// Clients and workers of the proxy.
 #[derive(Debug, Clone, Copy)]
 pub struct Lru;
 
 impl Protocol for Lru {
-    type Client = Client;
-    type Worker = Worker;
+    type Client = Over<Client>;
+    type Worker = Over<Worker>;
 
-    fn client(&self, _index: usize, _body_bytes: usize) -> Client {
-        Client { dealer: Dealer::default() }
+    fn client(&self, _index: usize, _body_bytes: usize) -> Over<Client> {
+        Over::new(Client)
     }
 
-    fn worker(&self) -> Worker {
-        Worker { dealer: Dealer::default() }
+    fn worker(&self) -> Over<Worker> {
+        Over::new(Worker)
     }
 }
 
 /// A client's end.
 #[derive(Debug)]
-pub struct Client {
-    dealer: Dealer,
-}
+pub struct Client;
 
-impl Speaker for Client {
-    fn open(&mut self, output: &mut Vec<u8>) {
-        self.dealer.open(output);
+impl Dialogue for Client {
+    fn begin(&mut self, _output: &mut Vec<u8>) -> Event<'static> {
+        Event::Ready
     }
 
-    fn hear<'a>(&mut self, input: &'a [u8], output: &mut Vec<u8>) -> Result<Heard<'a>, WireFault> {
-        match self.dealer.hear(input, output)? {
-            Incoming::Partial => Ok(Heard::Partial),
-            Incoming::Control { length, ready } => whole(length, if ready { Event::Ready } else { Event::Nothing }),
-            Incoming::Message { length, frames } => match frames.as_slice() {
-                [b"", body] => whole(length, Event::Reply(body)),
-                _ => Err(WireFault::Malformed("a reply of the proxy")),
-            },
+    fn hear<'a>(&mut self, message: &Message<'_, 'a>, _output: &mut Vec<u8>) -> Result<Event<'a>, WireFault> {
+        match message.frames {
+            [b"", body] => Ok(Event::Reply(body)),
+            _ => Err(WireFault::Malformed("a reply of the proxy")),
         }
     }
 }
 
-impl Caller for Client {
+impl Asking for Client {
     fn request(&mut self, body: &[u8], output: &mut Vec<u8>) {
         append_frame(output, true, b"");
         append_frame(output, false, body);
@@ -61,39 +56,32 @@ impl Caller for Client {
 
 /// A worker's end.
 #[derive(Debug)]
-pub struct Worker {
-    dealer: Dealer,
-}
+pub struct Worker;
 
-impl Speaker for Worker {
-    fn open(&mut self, output: &mut Vec<u8>) {
-        self.dealer.open(output);
+impl Dialogue for Worker {
+    fn begin(&mut self, output: &mut Vec<u8>) -> Event<'static> {
+        append_frame(output, true, b"");
+        append_frame(output, false, b"READY");
+        Event::Ready
     }
 
-    fn hear<'a>(&mut self, input: &'a [u8], output: &mut Vec<u8>) -> Result<Heard<'a>, WireFault> {
-        match self.dealer.hear(input, output)? {
-            Incoming::Partial => Ok(Heard::Partial),
-            Incoming::Control { length, ready: false } => whole(length, Event::Nothing),
-            Incoming::Control { length, ready: true } => {
-                append_frame(output, true, b"");
-                append_frame(output, false, b"READY");
-                whole(length, Event::Ready)
+    fn hear<'a>(&mut self, message: &Message<'_, 'a>, output: &mut Vec<u8>) -> Result<Event<'a>, WireFault> {
+        match message.frames {
+            [b"", _, b"", body] => {
+                // The reply's frames are the request's: the bytes go back as they came.
+                output.extend_from_slice(message.octets);
+                Ok(Event::Served(body))
             }
-            Incoming::Message { length, frames } => match frames.as_slice() {
-                [b"", _, b"", _] => {
-                    // The reply's frames are the request's: the bytes go back as they came.
-                    output.extend_from_slice(input.get(..length).unwrap_or_default());
-                    whole(length, Event::Served)
-                }
-                _ => Err(WireFault::Malformed("a request of the proxy")),
-            },
+            _ => Err(WireFault::Malformed("a request of the proxy")),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Caller;
     use super::super::testing::{Owned, talk};
+    use super::super::zmtp::Dealer;
     use super::*;
 
     fn opening() -> Vec<u8> {
@@ -106,7 +94,7 @@ mod tests {
     fn worker_announces_itself_and_returns_what_it_got() {
         let request = b"\x01\x00\x01\x05\x00abcd\x01\x00\x00\x04body";
         let talk = talk(&mut Lru.worker(), &[&opening(), request.as_slice()].concat(), 5).unwrap();
-        assert_eq!(talk.events, [Owned::Ready, Owned::Served]);
+        assert_eq!(talk.events, [Owned::Ready, Owned::Served(b"body".to_vec())]);
         assert_eq!(talk.output, [b"\x01\x00\x00\x05READY", request.as_slice()].concat());
     }
 

@@ -9,56 +9,52 @@
 //! The protocol has no request id: with several requests outstanding a reply is matched by the sequence number in its
 //! body, which is the load's business and not this file's.
 
-use super::zmtp::{Dealer, Incoming, append_frame};
-use super::{Caller, Event, Heard, Protocol, SERVICE, Speaker, WireFault, whole};
+use super::dialogue::{Asking, Dialogue, Message, Over};
+use super::zmtp::append_frame;
+use super::{Event, Protocol, SERVICE, WireFault};
 
 /// Clients and workers of MDP 0.1.
 #[derive(Debug, Clone, Copy)]
 pub struct Mdp;
 
 impl Protocol for Mdp {
-    type Client = Client;
-    type Worker = Worker;
+    type Client = Over<Client>;
+    type Worker = Over<Worker>;
 
-    fn client(&self, _index: usize, _body_bytes: usize) -> Client {
+    fn client(&self, _index: usize, _body_bytes: usize) -> Over<Client> {
         let mut prefix = Vec::new();
         append_frame(&mut prefix, true, b"");
         append_frame(&mut prefix, true, CLIENT);
         append_frame(&mut prefix, true, SERVICE.as_bytes());
-        Client { dealer: Dealer::default(), prefix }
+        Over::new(Client { prefix })
     }
 
-    fn worker(&self) -> Worker {
-        Worker { dealer: Dealer::default() }
+    fn worker(&self) -> Over<Worker> {
+        Over::new(Worker)
     }
 }
 
 /// A client's end.
 #[derive(Debug)]
 pub struct Client {
-    dealer: Dealer,
     /// Every frame of a request but its body.
     prefix: Vec<u8>,
 }
 
-impl Speaker for Client {
-    fn open(&mut self, output: &mut Vec<u8>) {
-        self.dealer.open(output);
+impl Dialogue for Client {
+    fn begin(&mut self, _output: &mut Vec<u8>) -> Event<'static> {
+        Event::Ready
     }
 
-    fn hear<'a>(&mut self, input: &'a [u8], output: &mut Vec<u8>) -> Result<Heard<'a>, WireFault> {
-        match self.dealer.hear(input, output)? {
-            Incoming::Partial => Ok(Heard::Partial),
-            Incoming::Control { length, ready } => whole(length, if ready { Event::Ready } else { Event::Nothing }),
-            Incoming::Message { length, frames } => match frames.as_slice() {
-                [b"", CLIENT, service, body] if *service == SERVICE.as_bytes() => whole(length, Event::Reply(body)),
-                _ => Err(WireFault::Malformed("an MDP reply")),
-            },
+    fn hear<'a>(&mut self, message: &Message<'_, 'a>, _output: &mut Vec<u8>) -> Result<Event<'a>, WireFault> {
+        match message.frames {
+            [b"", CLIENT, service, body] if *service == SERVICE.as_bytes() => Ok(Event::Reply(body)),
+            _ => Err(WireFault::Malformed("an MDP reply")),
         }
     }
 }
 
-impl Caller for Client {
+impl Asking for Client {
     fn request(&mut self, body: &[u8], output: &mut Vec<u8>) {
         output.extend_from_slice(&self.prefix);
         append_frame(output, false, body);
@@ -67,36 +63,27 @@ impl Caller for Client {
 
 /// A worker's end.
 #[derive(Debug)]
-pub struct Worker {
-    dealer: Dealer,
-}
+pub struct Worker;
 
-impl Speaker for Worker {
-    fn open(&mut self, output: &mut Vec<u8>) {
-        self.dealer.open(output);
+impl Dialogue for Worker {
+    fn begin(&mut self, output: &mut Vec<u8>) -> Event<'static> {
+        append_command(output, true, READY);
+        append_frame(output, false, SERVICE.as_bytes());
+        Event::Ready
     }
 
-    fn hear<'a>(&mut self, input: &'a [u8], output: &mut Vec<u8>) -> Result<Heard<'a>, WireFault> {
-        match self.dealer.hear(input, output)? {
-            Incoming::Partial => Ok(Heard::Partial),
-            Incoming::Control { length, ready: false } => whole(length, Event::Nothing),
-            Incoming::Control { length, ready: true } => {
-                append_command(output, true, READY);
-                append_frame(output, false, SERVICE.as_bytes());
-                whole(length, Event::Ready)
+    fn hear<'a>(&mut self, message: &Message<'_, 'a>, output: &mut Vec<u8>) -> Result<Event<'a>, WireFault> {
+        match message.frames {
+            [b"", WORKER, REQUEST, client, b"", body] => {
+                append_command(output, true, REPLY);
+                append_frame(output, true, client);
+                append_frame(output, true, b"");
+                append_frame(output, false, body);
+                Ok(Event::Served(body))
             }
-            Incoming::Message { length, frames } => match frames.as_slice() {
-                [b"", WORKER, REQUEST, client, b"", body] => {
-                    append_command(output, true, REPLY);
-                    append_frame(output, true, client);
-                    append_frame(output, true, b"");
-                    append_frame(output, false, body);
-                    whole(length, Event::Served)
-                }
-                [b"", WORKER, HEARTBEAT] => whole(length, Event::Nothing),
-                [b"", WORKER, DISCONNECT] => Err(WireFault::Refused("DISCONNECT to a worker".into())),
-                _ => Err(WireFault::Malformed("an MDP command to a worker")),
-            },
+            [b"", WORKER, HEARTBEAT] => Ok(Event::Nothing),
+            [b"", WORKER, DISCONNECT] => Err(WireFault::Refused("DISCONNECT to a worker".into())),
+            _ => Err(WireFault::Malformed("an MDP command to a worker")),
         }
     }
 
@@ -122,6 +109,8 @@ const DISCONNECT: &[u8] = &[5];
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Owned, talk};
+    use super::super::zmtp::Dealer;
+    use super::super::{Caller, Speaker};
     use super::*;
 
     const REGISTRATION: &[u8] = b"\x01\x00\x01\x06MDPW01\x01\x01\x01\x00\x04echo";
@@ -154,7 +143,7 @@ mod tests {
         input.extend_from_slice(b"\x01\x00\x01\x06MDPW01\x01\x01\x02\x01\x05\x00abcd\x01\x00\x00\x04body");
         for piece in [1, 7, 1000] {
             let talk = talk(&mut Mdp.worker(), &input, piece).unwrap();
-            assert_eq!(talk.events, [Owned::Ready, Owned::Served]);
+            assert_eq!(talk.events, [Owned::Ready, Owned::Served(b"body".to_vec())]);
             let reply = b"\x01\x00\x01\x06MDPW01\x01\x01\x03\x01\x05\x00abcd\x01\x00\x00\x04body";
             assert_eq!(talk.output, [REGISTRATION, reply].concat());
             assert_eq!(talk.left, 0);

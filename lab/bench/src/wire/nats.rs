@@ -81,7 +81,7 @@ impl Speaker for Worker {
                 for part in [b"PUB ", reply_to, b" ", size, b"\r\n", body, b"\r\n"] {
                     output.extend_from_slice(part);
                 }
-                whole(length, Event::Served)
+                whole(length, Event::Served(body))
             }
         }
     }
@@ -177,7 +177,7 @@ mod tests {
         let input = format!("{GREETING}MSG echo 1 _INBOX.7 7\r\na\r\nb\r\nc\r\n");
         for piece in [1, 6, 1000] {
             let talk = talk(&mut Nats.worker(), input.as_bytes(), piece).unwrap();
-            assert_eq!(talk.events, [Owned::Ready, Owned::Served]);
+            assert_eq!(talk.events, [Owned::Ready, Owned::Served(b"a\r\nb\r\nc".to_vec())]);
             assert_eq!(talk.output, b"PUB _INBOX.7 7\r\na\r\nb\r\nc\r\n");
             assert_eq!(talk.left, 0);
         }

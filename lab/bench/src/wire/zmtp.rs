@@ -86,15 +86,20 @@ impl<'a> Frames<'a> {
 
 /// Appends one frame.
 pub fn append_frame(output: &mut Vec<u8>, more: bool, body: &[u8]) {
+    append_frame_head(output, more, body.len());
+    output.extend_from_slice(body);
+}
+
+/// Appends what stands before a body of so many bytes, which the caller appends.
+pub fn append_frame_head(output: &mut Vec<u8>, more: bool, body_bytes: usize) {
     let flags = if more { MORE } else { 0 };
-    match u8::try_from(body.len()) {
+    match u8::try_from(body_bytes) {
         Ok(size) => output.extend_from_slice(&[flags, size]),
         Err(_) => {
             output.push(flags | LONG);
-            output.extend_from_slice(&(body.len() as u64).to_be_bytes());
+            output.extend_from_slice(&(body_bytes as u64).to_be_bytes());
         }
     }
-    output.extend_from_slice(body);
 }
 
 struct Frame<'a> {

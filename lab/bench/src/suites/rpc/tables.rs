@@ -1,16 +1,15 @@
 //! The figures of the rpc suite as tables: one a load, a row a peer.
 
-use crate::peers::Peer;
 use crate::report::table::Table;
-use crate::results::Cell;
+use crate::results::{Cell, Named};
 
-/// One table for each load, in the order in which they were run.
-pub(super) fn of(cells: &[Cell]) -> Vec<(String, Table)> {
-    cells.chunk_by(same_load).map(table).collect()
+/// One table for each load, in the order in which they were run; ratios are those of `ours`.
+pub(in super::super) fn of<P: Named>(cells: &[Cell<P>], ours: P) -> Vec<(String, Table)> {
+    cells.chunk_by(same_load).map(|cells| table(cells, ours)).collect()
 }
 
-fn table(cells: &[Cell]) -> (String, Table) {
-    let ours = cells.iter().find(|cell| cell.peer == Peer::Majordomo);
+fn table<P: Named>(cells: &[Cell<P>], ours: P) -> (String, Table) {
+    let ours = cells.iter().find(|cell| cell.peer == ours);
     let mut table = Table::new(&HEADINGS, 1);
     for cell in cells {
         table.add(row(cell, ours));
@@ -19,8 +18,8 @@ fn table(cells: &[Cell]) -> (String, Table) {
     (heading, table)
 }
 
-fn row(cell: &Cell, ours: Option<&Cell>) -> Vec<String> {
-    let ratio = |ours: &Cell| format!("{:.2}", ours.ratio(cell, |sample| sample.requests_per_second));
+fn row<P: Named>(cell: &Cell<P>, ours: Option<&Cell<P>>) -> Vec<String> {
+    let ratio = |ours: &Cell<P>| format!("{:.2}", ours.ratio(cell, |sample| sample.requests_per_second));
     // A generator that had nothing left says so: the server's figure is then a lower bound.
     let busy = cell.median(|sample| sample.generator_busy);
     let limit = if busy > BUSY { "*" } else { "" };
@@ -40,11 +39,11 @@ fn row(cell: &Cell, ours: Option<&Cell>) -> Vec<String> {
     ]
 }
 
-pub(in super::super) fn same_load(one: &Cell, other: &Cell) -> bool {
+pub(in super::super) fn same_load<P>(one: &Cell<P>, other: &Cell<P>) -> bool {
     one.pattern == other.pattern && one.body_bytes == other.body_bytes
 }
 
-fn load(cell: &Cell) -> String {
+fn load<P>(cell: &Cell<P>) -> String {
     let (clients, outstanding) = (cell.pattern.clients, cell.pattern.outstanding);
     let plural = if clients == 1 { "" } else { "s" };
     format!("{} ({clients} client{plural}, {outstanding} outstanding each)", cell.pattern)
@@ -74,6 +73,7 @@ const BUSY: f64 = 0.95;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::Peer;
     use crate::plan::Pattern;
     use crate::results::Sample;
 
@@ -90,7 +90,7 @@ mod tests {
             cell(Peer::Nats, 1, 200.0, 0.99),
             cell(Peer::Majordomo, 50, 100.0, 0.5),
         ];
-        let tables = of(&cells);
+        let tables = of(&cells, Peer::Majordomo);
         assert_eq!(tables[0].0, "1 KiB, 1x5 (1 client, 5 outstanding each)");
         assert_eq!(tables[1].0, "1 KiB, 50x5 (50 clients, 5 outstanding each)");
         let text = tables[0].1.to_text();
