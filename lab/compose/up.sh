@@ -83,7 +83,7 @@ wait_until_healthy() { # SERVICE…
 }
 
 call() {
-    compose exec -T app-broker majordomo call --broker "$broker" \
+    compose exec -T app-broker majordomo call --broker mesh:app \
         --curve-server-key file:/keys/app-broker.pub --curve-secret /keys/client.key MM "$@"
 }
 
@@ -95,6 +95,11 @@ stranger() { # a client without a key does not come in
     fi
     printf '%s\n' "$reply"
     grep -q "refused by $broker" <<<"$reply" || fail "it was not refused"
+    if reply=$(compose exec -T app-broker majordomo call --broker mesh: --timeout 1s --retries 1 MM POSelect '{}' 2>&1); then
+        fail "it was answered: $reply"
+    fi
+    printf '%s\n' "$reply"
+    grep -q "no broker was found" <<<"$reply" || fail "it found a broker in the mesh of those who have keys"
 }
 
 step() { # EXPECTED ARGUMENT…: one call, whose whole reply must be EXPECTED

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a program for people: its lines are its result")]
 
 mod bench;
+mod crash;
 mod fuzz;
 mod layers;
 mod process;
@@ -34,6 +35,8 @@ enum Arguments {
     Test(test::Arguments),
     /// Run the simulator: many seeds, or one again
     Sim(sim::Arguments),
+    /// Crash Titanic's log, or damage it, many times
+    Crash(crash::Arguments),
     /// Measure ours and its peers side by side
     Bench(bench::Arguments),
 }
@@ -58,6 +61,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Arguments::Fuzz(arguments) => fuzz::run(&metadata, arguments),
         Arguments::Test(arguments) => test::run(&metadata, arguments),
         Arguments::Sim(arguments) => sim::run(&metadata, arguments),
+        Arguments::Crash(arguments) => crash::run(&metadata, arguments),
         Arguments::Bench(arguments) => bench::run(&metadata, arguments),
     }
 }

@@ -34,10 +34,12 @@ impl Tree {
             for entry in fs::read_dir(&folder).with_context(|| format!("listing {}", folder.display()))? {
                 let path = entry?.path();
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                // In a second worktree `.git` is a file, and just as little ours.
+                if LEFT_OUT.contains(&name.as_str()) {
+                    continue;
+                }
                 if path.is_dir() {
-                    if !LEFT_OUT.contains(&name.as_str()) {
-                        folders.push(path);
-                    }
+                    folders.push(path);
                     continue;
                 }
                 let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -71,7 +73,7 @@ impl Tree {
     }
 }
 
-/// Folders of generated or recorded bytes, wherever they lie.
+/// Folders of generated or recorded bytes, and git's own, wherever they lie.
 const LEFT_OUT: &[&str] = &[".git", "target", "artifacts", "corpus", "__pycache__"];
 
 #[cfg(test)]

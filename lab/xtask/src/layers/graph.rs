@@ -25,10 +25,22 @@ pub(crate) struct Crate {
     pub(crate) imports: Vec<Import>,
     /// The `[features]` table.
     pub(crate) features: BTreeMap<String, Vec<String>>,
-    /// Whether its Cargo.toml takes the root's lints.
-    pub(crate) shares_lints: bool,
+    /// What its Cargo.toml says about lints.
+    pub(crate) lints: Lints,
     /// Every package in its normal build with default features off, itself included; empty when its rule doesn't ask.
     pub(crate) pulled: BTreeSet<String>,
+}
+
+/// Whose lints a crate has.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lints {
+    /// The root's.
+    Shared,
+    /// A copy of the root's, in which `unsafe` is denied and not forbidden.
+    SharedButUnsafe,
+    /// Others, or none.
+    #[default]
+    Own,
 }
 
 /// One line of a `[dependencies]` table.
@@ -52,14 +64,14 @@ impl Graph {
         let manifest = manifest_at(&root.join("Cargo.toml"))?;
         let mut crates = BTreeMap::new();
         for package in metadata.workspace_packages() {
-            crates.insert(package.name.to_string(), Crate::load(package, root)?);
+            crates.insert(package.name.to_string(), Crate::load(package, root, &manifest)?);
         }
         Ok(Self { crates, unsafe_forbidden: forbids_unsafe(&manifest) })
     }
 }
 
 impl Crate {
-    fn load(package: &Package, root: &Path) -> anyhow::Result<Self> {
+    fn load(package: &Package, root: &Path, root_manifest: &toml::Table) -> anyhow::Result<Self> {
         let folder = package.manifest_path.parent().context("a manifest lies in a folder")?.as_std_path();
         let manifest = manifest_at(package.manifest_path.as_std_path())?;
         let asked = RULES.iter().any(|rule| rule.name == package.name.as_str() && rule.purity != Purity::Never);
@@ -67,7 +79,7 @@ impl Crate {
             folder: folder.strip_prefix(root).unwrap_or(folder).to_string_lossy().into_owned(),
             imports: package.dependencies.iter().map(Import::from).collect(),
             features: package.features.clone(),
-            shares_lints: shares_lints(&manifest),
+            lints: lints_of(&manifest, root_manifest),
             pulled: if asked { pulled_without_default_features(&package.name, root)? } else { BTreeSet::new() },
         })
     }
@@ -94,9 +106,16 @@ fn forbids_unsafe(root: &toml::Table) -> bool {
     lint.and_then(toml::Value::as_str) == Some("forbid")
 }
 
-fn shares_lints(manifest: &toml::Table) -> bool {
-    let shared = manifest.get("lints").and_then(|table| table.get("workspace"));
-    shared.and_then(toml::Value::as_bool) == Some(true)
+fn lints_of(manifest: &toml::Table, root: &toml::Table) -> Lints {
+    let Some(lints) = manifest.get("lints") else { return Lints::Own };
+    if lints.get("workspace").and_then(toml::Value::as_bool) == Some(true) {
+        return Lints::Shared;
+    }
+    let mut shared = root.get("workspace").and_then(|table| table.get("lints")).cloned();
+    if let Some(level) = shared.as_mut().and_then(|table| table.get_mut("rust")?.get_mut("unsafe_code")) {
+        *level = "deny".into();
+    }
+    if shared.as_ref() == Some(lints) { Lints::SharedButUnsafe } else { Lints::Own }
 }
 
 /// `cargo tree` resolves the features of this crate alone, which the workspace's metadata cannot: there the command
@@ -129,7 +148,22 @@ mod tests {
 
     #[test]
     fn a_crate_shares_lints_only_when_it_says_so() {
-        assert!(shares_lints(&"[lints]\nworkspace = true".parse().unwrap()));
-        assert!(!shares_lints(&"[lints.rust]\nunsafe_code = \"allow\"".parse().unwrap()));
+        let root = ROOT.parse().unwrap();
+        assert_eq!(lints_of(&"[lints]\nworkspace = true".parse().unwrap(), &root), Lints::Shared);
+        assert_eq!(lints_of(&"[lints.rust]\nunsafe_code = \"allow\"".parse().unwrap(), &root), Lints::Own);
+        assert_eq!(lints_of(&toml::Table::new(), &root), Lints::Own);
     }
+
+    #[test]
+    fn a_copy_of_the_lints_may_differ_in_the_one_word_and_in_nothing_else() {
+        let root = ROOT.parse().unwrap();
+        let copy = ROOT.replace("workspace.lints", "lints");
+        let of = |text: &str| lints_of(&text.parse().unwrap(), &root);
+        assert_eq!(of(&copy.replace("forbid", "deny")), Lints::SharedButUnsafe);
+        assert_eq!(of(&copy.replace("forbid", "allow")), Lints::Own);
+        assert_eq!(of(&copy.replace("forbid", "deny").replace("warn", "allow")), Lints::Own);
+        assert_eq!(of("[lints.rust]\nunsafe_code = \"deny\""), Lints::Own);
+    }
+
+    const ROOT: &str = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n[workspace.lints.clippy]\npanic = \"warn\"";
 }

@@ -1,7 +1,9 @@
 //! The rules about dependencies: pure functions from a [`Graph`] to violations.
 
-use super::graph::{Crate, Graph, Import};
-use super::rules::{DRIVER, DRIVER_FEATURE, FIXTURES, IMPURE, Imports, NEVER_IMPORTED, Purity, RULES, Rule};
+use super::graph::{Crate, Graph, Import, Lints};
+use super::rules::{
+    DRIVER, DRIVER_FEATURE, FIXTURES, IMPURE, Imports, NEVER_IMPORTED, Purity, RULES, Rule, UNSAFE_CRATE,
+};
 use crate::violation::Violation;
 
 /// Everything that is wrong with the graph.
@@ -32,15 +34,20 @@ pub(crate) fn check(graph: &Graph) -> Vec<Violation> {
 }
 
 fn lints(name: &str, krate: &Crate) -> Option<Violation> {
+    let (right, allowed) = match name {
+        UNSAFE_CRATE => (Lints::SharedButUnsafe, "the shared lints with unsafe_code = \"deny\""),
+        _ => (Lints::Shared, "[lints] workspace = true"),
+    };
     let fault = "does not take the shared lints, so it could use unsafe";
-    (!krate.shares_lints).then(|| Violation::new(name, fault, "[lints] workspace = true"))
+    (krate.lints != right).then(|| Violation::new(name, fault, allowed))
 }
 
 /// Nothing imports examples or the lab; tests may use the fixtures there.
 fn imported_at_all(graph: &Graph, name: &str, import: &Import) -> Option<Violation> {
     let imported = graph.crates.get(&import.name)?;
     let top = imported.folder.split('/').next()?;
-    if !NEVER_IMPORTED.contains(&top) || (import.dev && FIXTURES.contains(&import.name.as_str())) {
+    let is_lab = graph.crates.get(name).is_some_and(|krate| krate.folder.starts_with("lab/"));
+    if !NEVER_IMPORTED.contains(&top) || ((import.dev || is_lab) && FIXTURES.contains(&import.name.as_str())) {
         return None;
     }
     let fault = format!("imports {}, which lives in {top}/", import.name);
@@ -103,7 +110,8 @@ mod tests {
                 "majordomo" => "cli".to_owned(),
                 name => name.to_owned(),
             };
-            let krate = Crate { folder, shares_lints: true, ..Crate::default() };
+            let lints = if rule.name == UNSAFE_CRATE { Lints::SharedButUnsafe } else { Lints::Shared };
+            let krate = Crate { folder, lints, ..Crate::default() };
             graph.crates.insert(rule.name.to_owned(), krate);
         }
         for machine in ["broker", "worker", "client"] {
@@ -175,16 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn fixtures_are_for_tests_only() {
+    fn fixtures_are_for_tests_and_the_lab_only() {
         assert_eq!(after(|graph| add(graph, "crud", dev("fixtures"))), Vec::<String>::new());
         let lines = after(|graph| add(graph, "majordomo", import("fixtures")));
         assert_eq!(lines, ["majordomo: imports fixtures, which lives in lab/; allowed: dev-dependencies on fixtures"]);
+        assert_eq!(after(|graph| add(graph, "bench", import("fixtures"))), Vec::<String>::new());
     }
 
     #[test]
     fn a_crate_without_a_row_is_found() {
         let lines = after(|graph| {
-            graph.crates.insert("extra".into(), Crate { shares_lints: true, ..Crate::default() });
+            graph.crates.insert("extra".into(), Crate { lints: Lints::Shared, ..Crate::default() });
         });
         assert_eq!(lines, ["extra: is in no row of the layer table; allowed: a row in xtask's layers/rules.rs"]);
     }
@@ -227,9 +236,14 @@ mod tests {
 
     #[test]
     fn every_crate_takes_the_lints_that_forbid_unsafe() {
-        let lines = after(|graph| graph.crates.get_mut("zmtp").unwrap().shares_lints = false);
+        let lines = after(|graph| graph.crates.get_mut("zmtp").unwrap().lints = Lints::Own);
         assert_eq!(lines.len(), 1);
         assert!(lines[0].ends_with("allowed: [lints] workspace = true"), "{lines:?}");
         assert_eq!(after(|graph| graph.unsafe_forbidden = false).len(), 1);
+        for name in ["zmtp", "sim"] {
+            let lines = after(|graph| graph.crates.get_mut(name).unwrap().lints = Lints::SharedButUnsafe);
+            assert_eq!(lines.len(), 1, "only one crate may have a file that lifts the lint: {lines:?}");
+        }
+        assert_eq!(after(|graph| graph.crates.get_mut(UNSAFE_CRATE).unwrap().lints = Lints::Own).len(), 1);
     }
 }

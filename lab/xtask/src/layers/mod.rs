@@ -1,14 +1,15 @@
 //! `cargo xtask layers`: holds the crates to the table "Who may import whom".
 //!
 //! [`rules`] is the table, [`graph`] what cargo says, [`imports`] compares the two, [`mutants`] keeps seeded bugs out
-//! of the product, [`purity`] reads the sources of crates that may not touch the outside world. This file only strings
-//! them together.
+//! of the product, [`purity`] reads the sources of crates that may not touch the outside world, [`unsafety`] keeps
+//! `unsafe` in its one file. This file only strings them together.
 
 mod graph;
 mod imports;
 mod mutants;
 mod purity;
 mod rules;
+mod unsafety;
 
 use cargo_metadata::Metadata;
 
@@ -25,6 +26,7 @@ pub(crate) fn run(metadata: &Metadata) -> anyhow::Result<()> {
     let mut violations = imports::check(&graph);
     violations.extend(mutants::check(&graph));
     violations.extend(purity::check(&tree));
+    violations.extend(unsafety::check(&tree));
     conclude("layers", violations)
 }
 

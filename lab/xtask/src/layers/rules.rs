@@ -56,6 +56,11 @@ pub(crate) const RULES: &[Rule] = &[
 pub(crate) const DRIVER: &str = "runtime";
 pub(crate) const DRIVER_FEATURE: &str = "tokio";
 
+/// The one file that may use `unsafe`: it reads the memory map of a log.
+pub(crate) const UNSAFE_FILE: &str = "titanic/src/log/mmap.rs";
+/// Its crate, whose lints are the shared ones but for `unsafe_code = "deny"`, which that file may lift.
+pub(crate) const UNSAFE_CRATE: &str = "titanic";
+
 /// The feature with which the machines have seeded bugs in them, for the simulator to find.
 pub(crate) const MUTANTS_FEATURE: &str = "mutants";
 
@@ -65,7 +70,7 @@ pub(crate) const IMPURE: &[&str] = &["tokio", "mio", "socket2", "getrandom", "ra
 /// Where programs and tools live that nobody may import.
 pub(crate) const NEVER_IMPORTED: &[&str] = &["examples", "lab"];
 
-/// The crates below those folders that tests may use, as a dev-dependency.
+/// The crates below those folders that tests may use, as a dev-dependency, and the lab itself.
 pub(crate) const FIXTURES: &[&str] = &["fixtures"];
 
 /// Folders whose sources [`super::purity`] reads.

@@ -85,8 +85,12 @@ const PARTS: &[Part] = &[
     Part { found: Found::PythonModule("ensurepip"), package: "python3-venv", purpose: "the foreign peers" },
     Part { found: Found::Program("redis-server"), package: "redis-server", purpose: "the cache's tests" },
     Part { found: Found::Program("gearmand"), package: "gearman-job-server", purpose: "the benchmark's peers" },
+    Part { found: Found::Program("beanstalkd"), package: "beanstalkd", purpose: "the benchmark's peers" },
     Part { found: Found::File("/usr/include/zmq.h"), package: "libzmq3-dev", purpose: "the benchmark's peers" },
+    Part { found: Found::File("/usr/include/czmq.h"), package: "libczmq-dev", purpose: "the tests of gossip" },
     Part { found: Found::Program("g++"), package: "g++", purpose: "the fuzz targets" },
+    Part { found: Found::Program("ip"), package: "iproute2", purpose: "the tests of the mesh" },
+    Part { found: Found::Program("nft"), package: "nftables", purpose: "the tests of the mesh" },
 ];
 
 /// Debian asks /usr/sbin/policy-rc.d before it starts a service: 101 means no.
