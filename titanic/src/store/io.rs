@@ -39,7 +39,7 @@ pub enum Input {
     Ended(CallId, Outcome),
     /// What the broker says about a service: whether it is served, if it says.
     Looked(ServiceName, Option<bool>),
-    /// All that was told has left: more may be told ([`Config::told_bytes_max`]).
+    /// All that was told has left: more may be told ([`Config::told_bytes_max`](super::Config::told_bytes_max)).
     Relieved,
     /// The broker is about to leave: whoever waits for an answer is told to ask again.
     Hurry,
@@ -56,7 +56,7 @@ pub enum Output {
     Tell(Ticket, Frames),
     /// Flush the region, and say how it went. There is one at a time.
     Flush(Job),
-    /// Call a service: once, for as long as [`Config::call_timeout`], under this id.
+    /// Call a service: once, for as long as [`Config::call_timeout`](super::Config::call_timeout), under this id.
     Call {
         /// Which call.
         call: CallId,

@@ -230,7 +230,7 @@ impl BrokerNode {
             self.roster.on_heard(context.local, peer, command);
         }
         if command == Some(Command::Final) {
-            Command::address(&frames).into_iter().for_each(|address| self.ledger.on_answered(address));
+            Command::address(&frames).into_iter().for_each(|address| self.ledger.on_answered(address, &frames));
         }
         self.handle(context, Input::Message { peer, frames }, kind);
         if command == Some(Command::Disconnect) && self.roster.contains(peer) {

@@ -371,6 +371,9 @@ fn fits(ask: &Ask, outcome: &Final) -> Result<(), String> {
 
 impl Actor for NativeClient {
     fn start(&mut self, context: &mut Context<'_>) {
+        // One that ended politely is started as it was: what it asked may be in progress on the connection of before.
+        self.is_connected = false;
+        self.asks.values_mut().for_each(|ask| ask.may_clash = true);
         self.link = context.dial(identity(&self.plan));
         let think = context.up_to(self.plan.think_ms);
         context.later(think, NEXT);

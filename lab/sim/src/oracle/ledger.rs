@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::mdp::v03::client::Request;
-use protocol::mdp::v03::{Idempotency, Outcome, ToClient};
+use protocol::mdp::v03::{FromWorker, Idempotency, Outcome, ToClient};
 use protocol::{Frames, Instant, PeerId, RequestId};
 use rustc_hash::FxHashMap;
 
@@ -196,7 +196,16 @@ impl Ledger {
     }
 
     /// A worker ends the request that the broker calls so.
-    pub(crate) fn on_answered(&mut self, address: Bytes) {
+    pub(crate) fn on_answered(&mut self, address: Bytes, frames: &Frames) {
+        let entry = self.running.get(&address).and_then(|id| self.entries.get_mut(id)).filter(|entry| entry.parts == 0);
+        if let Some(entry) = entry
+            && let Ok(FromWorker::Final { outcome, .. }) = FromWorker::decode(frames.clone())
+            && outcome.status.is_not_taken()
+            && outcome.parts == 0
+        {
+            // It has not begun, whether or not its client is there to be told.
+            entry.given = 0;
+        }
         self.step.answered = Some(address);
     }
 
@@ -216,6 +225,10 @@ impl Ledger {
         let (Some(id), None) = (waiting.next().cloned(), waiting.next()) else { return Ok(()) };
         let Some(entry) = self.entries.get_mut(&id) else { return Ok(()) };
         entry.given += 1;
+        if entry.is_vague {
+            // What was sent of it before has ended unseen: it begins anew.
+            entry.parts = 0;
+        }
         if native {
             entry.worker = Some((worker, address.clone()));
         }

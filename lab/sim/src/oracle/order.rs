@@ -43,6 +43,9 @@ pub(crate) struct Order {
     connected: FxHashMap<PeerId, Bytes>,
     /// The newest connection of each identity.
     identities: FxHashMap<Bytes, PeerId>,
+    /// The identity that each connection had, also those that have gone, and all connections of each.
+    names: FxHashMap<PeerId, Bytes>,
+    known_as: FxHashMap<Bytes, Vec<PeerId>>,
     count: u64,
 }
 
@@ -86,6 +89,8 @@ impl Order {
             returned: Vec::new(),
             connected: FxHashMap::default(),
             identities: FxHashMap::default(),
+            names: FxHashMap::default(),
+            known_as: FxHashMap::default(),
             count: 0,
         }
     }
@@ -93,6 +98,8 @@ impl Order {
     pub(crate) fn on_connected(&mut self, peer: PeerId, identity: Bytes) {
         if !identity.is_empty() {
             self.identities.insert(identity.clone(), peer);
+            self.names.insert(peer, identity.clone());
+            self.known_as.entry(identity.clone()).or_default().push(peer);
         }
         self.connected.insert(peer, identity);
     }
@@ -152,15 +159,25 @@ impl Order {
         }
     }
 
-    /// A request of that connection failed. Its turn may have come and gone with it.
+    /// A request of that connection failed. Its turn may have come and gone with it, and so may that of an older
+    /// connection of the same client, where a repeated request still waits.
     pub(crate) fn on_failed(&mut self, peer: PeerId, service: &ServiceName, is_given_up: bool) {
+        let service = Bytes::copy_from_slice(service.as_bytes());
         if is_given_up {
             // Its client may come back, and what has been given up stays so.
             let arrived = &self.arrived;
-            let waits = |token: &Token| arrived.get(token).is_some_and(|arrival| arrival.peer == peer);
-            self.returned.retain(|token| !waits(token));
+            let is_it = |arrival: &Arrival| arrival.peer == peer && arrival.service == service;
+            self.returned.retain(|token| !arrived.get(token).is_some_and(is_it));
         }
-        self.may_have_turn(peer, Bytes::copy_from_slice(service.as_bytes()));
+        for peer in self.connections_of(peer) {
+            self.may_have_turn(peer, service.clone());
+        }
+    }
+
+    /// All connections of the client that has this one.
+    fn connections_of(&self, peer: PeerId) -> Vec<PeerId> {
+        let known = self.names.get(&peer).and_then(|identity| self.known_as.get(identity));
+        known.cloned().unwrap_or_else(|| vec![peer])
     }
 
     /// A worker is given a request.
