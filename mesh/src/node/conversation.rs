@@ -67,6 +67,7 @@ impl Node {
         }
         let name = Arc::clone(&member.name);
         peer.on_life(now);
+        peer.is_asked &= command != Command::PingOk;
         match command {
             Command::Whisper { content } => self.on_whisper(now, node, name, content),
             Command::Shout { group, content } => self.on_shout(node, name, group, content),
@@ -212,6 +213,7 @@ impl Node {
             self.counters.full += 1;
             return self.outputs.push_back(Output::Close { peer: connection });
         }
+        let name: Arc<str> = if name.is_empty() { node.default_name().into() } else { name.into() };
         let mut peer = match self.peers.remove(&node) {
             Some(peer) => {
                 if !mutants::on(Mutant::ForgetRestart) {
@@ -228,7 +230,6 @@ impl Node {
             self.outputs.push_back(Output::Disconnect { node });
             (peer.endpoint, peer.address, peer.port) = (endpoint, None, None);
         }
-        let name: Arc<str> = if name.is_empty() { node.default_name().into() } else { name.into() };
         peer.state =
             State::Ready(Member { name: Arc::clone(&name), groups: groups.clone(), status, received: 1, bytes });
         peer.is_spared = stands;

@@ -145,7 +145,7 @@ impl Node {
     pub(super) fn greet(&mut self, node: NodeId) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         (peer.sent, peer.is_linked) = (0, false);
-        (peer.is_broken, peer.is_spared) = (false, false);
+        (peer.is_broken, peer.is_asked, peer.is_spared) = (false, false, false);
         let (endpoint, key) = (peer.endpoint.clone(), peer.key);
         self.outputs.push_back(Output::Connect { node, endpoint, key });
         self.say_hello(node);
@@ -202,9 +202,18 @@ impl Node {
             self.greet(node);
             return self.on_connection_changed(node);
         }
-        let is_to_ask = up && peer.is_broken && peer.member().is_some();
+        let (is_again, is_here) = (up && peer.is_broken && peer.is_told(), peer.member().is_some());
+        let is_to_greet = is_again && (!is_here || peer.is_asked);
+        if is_to_greet {
+            // Our HELLO may have been lost with a connection before, and without it nothing of ours is heard.
+            (peer.sent, peer.is_broken) = (0, false);
+        }
+        peer.is_asked |= is_again && is_here;
+        if is_to_greet {
+            self.say_hello(node);
+        }
         self.on_connection_changed(node);
-        if !self.measure(now, node) && is_to_ask {
+        if !self.measure(now, node) && is_again && is_here {
             self.ping(node);
         }
     }

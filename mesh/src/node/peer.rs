@@ -36,6 +36,8 @@ pub(super) struct Peer {
     pub(super) is_linked: bool,
     /// Whether our DEALER has lost a connection since we said HELLO over it.
     pub(super) is_broken: bool,
+    /// Whether it was asked on a new connection if it is there, and has not answered.
+    pub(super) is_asked: bool,
     /// Whether its last HELLO was taken for an answer to ours, so that it was not told ours again.
     pub(super) is_spared: bool,
     /// Which of our headers it was told.
@@ -101,6 +103,7 @@ impl Peer {
             alarm: Alarm::default(),
             is_linked: false,
             is_broken: false,
+            is_asked: false,
             is_spared: false,
             headers: 0,
             sent: 0,

@@ -167,3 +167,40 @@ fn a_node_whose_connections_are_cut_survives_one_lost_beacon_and_a_dead_one_is_g
     bench.wait(millis(2999));
     assert_eq!(bench.told(), ["exit other expired"]);
 }
+
+#[test]
+fn a_hello_that_may_have_been_lost_with_its_connection_is_said_again_on_the_next_one() {
+    let mut bench = Bench::new();
+    bench.beacon(ours(2), 2, 50002);
+    assert!(matches!(bench.said(ours(2))[..], [(1, Command::Hello(_))]));
+    bench.handle(Input::Linked { node: ours(2), up: true });
+    assert_eq!(bench.said(ours(2)), [], "it is on its way");
+    bench.handle(Input::Linked { node: ours(2), up: false });
+    bench.handle(Input::Linked { node: ours(2), up: true });
+    assert!(matches!(bench.said(ours(2))[..], [(1, Command::Hello(_))]));
+    let mut other = bench.connect(ours(2));
+    other.say(&mut bench, Command::Hello(hello(50002, &[])));
+    bench.outputs.clear();
+    bench.handle(Input::Whisper { node: ours(2), content: text("after it") });
+    assert!(matches!(bench.said(ours(2))[..], [(2, Command::Whisper { .. })]));
+}
+
+#[test]
+fn a_member_that_was_asked_in_vain_on_a_new_connection_is_greeted_on_the_next_one() {
+    for answers in [true, false] {
+        let mut bench = Bench::new();
+        let mut other = bench.enter(ours(2), &[]);
+        let reconnect = |bench: &mut Bench| {
+            bench.outputs.clear();
+            bench.handle(Input::Linked { node: ours(2), up: false });
+            bench.handle(Input::Linked { node: ours(2), up: true });
+            bench.said(ours(2)).into_iter().map(|(number, _)| number).next()
+        };
+        let asked = reconnect(&mut bench).unwrap();
+        assert!(asked > 1, "it may have heard our HELLO");
+        if answers {
+            other.say(&mut bench, Command::PingOk);
+        }
+        assert_eq!(reconnect(&mut bench), Some(if answers { asked + 1 } else { 1 }));
+    }
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh::announcement::{Announcement, GROUP};
 use mesh::{Address, Config, Event, Input, Node as Mesh, NodeId as MeshId, Output, Patience, marking};
-use protocol::zre::{Beacon, GroupName};
+use protocol::zre::{Beacon, Command, GroupName, Message};
 use protocol::{Frames, Instant, Machine, PeerId};
 
 use super::{Actor, Context, Exit, Heard, NodeId, Wish};
@@ -161,14 +161,14 @@ impl MeshNode {
     fn perform(&mut self, context: &mut Context<'_>, output: Output) {
         match output {
             Output::Beacon(octets) => context.broadcast(&octets),
-            Output::Connect { node, endpoint, .. } => {
-                context.env.meshes.on_greeting(self.id, node);
-                match self.read(&endpoint) {
-                    Some(target) => self.dealers.connect(context, self.id, node, target),
-                    None => self.refuse(context, node),
-                }
-            }
+            Output::Connect { node, endpoint, .. } => match self.read(&endpoint) {
+                Some(target) => self.dealers.connect(context, self.id, node, target),
+                None => self.refuse(context, node),
+            },
             Output::Send { node, frames } => {
+                if is_hello(&frames) {
+                    context.env.meshes.on_greeting(self.id, node);
+                }
                 if !self.dealers.send(context, node, frames) {
                     self.refuse(context, node);
                 }
@@ -428,3 +428,7 @@ const WHISPER: usize = 9;
 const SHOUT: usize = 10;
 const SHUTDOWN: usize = 11;
 const TICK: usize = 12;
+
+fn is_hello(frames: &Frames) -> bool {
+    matches!(Message::decode(frames.clone()), Ok(Message { command: Command::Hello(_), .. }))
+}
