@@ -21,6 +21,11 @@ pub(crate) const SEQUENCE_MAX: u64 = 1 << 36;
 /// far, and then the log must not append what it could not find again.
 pub(crate) const SEQUENCE_LAST: u64 = SEQUENCE_MAX - (1 << 20);
 
+/// Nothing is appended from this opening on, and from this checkpoint on, for the same reason. What is left above lets
+/// such a log be opened and read a million times.
+pub(crate) const EPOCH_LAST: u32 = u32::MAX - (1 << 20);
+pub(crate) const CHECKPOINT_LAST: u64 = u64::MAX - (1 << 40);
+
 /// The one version of the layout that this program reads and writes.
 pub const VERSION: u32 = 1;
 

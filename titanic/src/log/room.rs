@@ -4,7 +4,7 @@
 use std::io;
 
 use super::error::{OpenError, Refused, Stopped};
-use super::layout::{Geometry, SEQUENCE_LAST, stored_bytes};
+use super::layout::{CHECKPOINT_LAST, EPOCH_LAST, Geometry, SEQUENCE_LAST, stored_bytes};
 use super::record::{HEADER_BYTES, Kind};
 use super::region::Region;
 use super::writer::{Log, Settings};
@@ -48,9 +48,10 @@ impl<R: Region> Log<R> {
         if is_full { Err(Refused::Full) } else { Ok(()) }
     }
 
-    /// Whether the numbers of chunks have come to their end.
+    /// Whether the numbers of chunks, openings or checkpoints have come to their end.
     pub(super) fn is_used_up(&self) -> bool {
-        self.next_sequence >= SEQUENCE_LAST
+        let (sequence, epoch, checkpoint) = (self.next_sequence, self.epoch, self.checkpoint.number);
+        sequence >= SEQUENCE_LAST || epoch >= EPOCH_LAST || checkpoint >= CHECKPOINT_LAST
     }
 
     /// How many octets may count once a record of this kind has been added.
@@ -159,6 +160,7 @@ pub(super) const SLOTS_MIN: u32 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::checkpoint::{CHECKPOINT_BYTES, Checkpoint};
     use crate::log::chunk::{HEAD_BYTES, Head};
     use crate::log::layout::Lsn;
     use crate::log::{Id, LogId, Memory};
@@ -185,10 +187,31 @@ mod tests {
         region
     }
 
+    /// A log with one request, whose checkpoints claim what this makes of them.
+    fn forged_checkpoints(change: impl Fn(Checkpoint) -> Checkpoint) -> Memory {
+        let mut region = forged(Lsn(0));
+        for place in [0, 512] {
+            let octets = &mut region.octets_mut()[place..place + CHECKPOINT_BYTES];
+            let checkpoint = Checkpoint::decode(octets).expect("both checkpoints are in order");
+            octets.copy_from_slice(&change(checkpoint).encode());
+        }
+        region
+    }
+
     #[test]
     fn a_log_whose_numbers_are_used_up_can_be_read_and_takes_no_more() {
-        let end = settings().geometry.unwrap().lsn(SEQUENCE_LAST - 1, 600);
-        let mut region = forged(end);
+        let geometry = settings().geometry.unwrap();
+        takes_no_more(forged(geometry.lsn(SEQUENCE_LAST - 1, 600)));
+        for epoch in [EPOCH_LAST, u32::MAX - 5] {
+            takes_no_more(forged_checkpoints(|checkpoint| Checkpoint { epoch, ..checkpoint }));
+        }
+        takes_no_more(forged_checkpoints(|checkpoint| {
+            let number = CHECKPOINT_LAST + checkpoint.number;
+            Checkpoint { number, ..checkpoint }
+        }));
+    }
+
+    fn takes_no_more(mut region: Memory) {
         for _ in 0..3 {
             let (mut log, _) = Log::open(region, &settings(), &mut |_| {}).expect("it can be opened again and again");
             let request = log.find(&Id([1; 16])).and_then(|entry| entry.request()).expect("what was there is there");
