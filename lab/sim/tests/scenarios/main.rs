@@ -84,3 +84,10 @@ fn services_that_changed_between_two_hellos_are_told() {
 fn hello_is_not_answered_by_hello_without_an_end() {
     holds(include_str!("hello_answered_by_hello.json"));
 }
+
+/// Oracle `mesh`: a HELLO that was lost with its connection was not said again on the next one. Where that happened to
+/// both of two members, each told the other to be silent and gone, for most of a minute.
+#[test]
+fn a_hello_that_was_lost_with_its_connection_is_said_again() {
+    holds(include_str!("a_hello_lost_with_its_connection.json"));
+}
