@@ -221,6 +221,24 @@ fn a_cable_that_is_pulled_is_an_exit_and_put_back_an_enter() {
 }
 
 #[test]
+fn a_network_card_that_goes_away_is_an_exit_and_another_in_its_place_an_enter() {
+    for more in [&[][..], &["--interface", "v0"], &["--interface", "v0", "--multicast", "ff02::1"]] {
+        let Some(network) = Network::new(2) else { return };
+        let (mut one, mut two) = (chat(&network, 1, "one", more), chat(&network, 2, "two", more));
+        meets(&mut one, "two");
+        meets(&mut two, "one");
+        network.remove_card(2);
+        one.hears(&of("EXIT", "two"));
+        two.hears(&of("EXIT", "one"));
+        network.insert_card(2);
+        meets(&mut one, "two");
+        meets(&mut two, "one");
+        two.say("again");
+        one.hears(&[("event", "SHOUT"), ("name", "two"), ("body", "again")]);
+    }
+}
+
+#[test]
 fn a_twentieth_or_a_tenth_of_all_packets_lost_is_no_exit() {
     for percent in [5, 10] {
         let Some(network) = Network::new(3) else { return };

@@ -73,6 +73,35 @@ async fn a_dealer_follows_a_peer_that_moves_without_waiting_out_its_delay_and_ta
 }
 
 #[tokio::test]
+async fn a_router_that_moves_keeps_its_connections_and_is_found_at_its_new_address_alone() {
+    let (router, endpoint) = router(options()).await;
+    let mut router = Inbox::new(router);
+    let mut old = Inbox::new(Dealer::connect(endpoint.clone(), options()));
+    let (old_peer, _) = router.connected().await;
+    let port = endpoint.port().unwrap();
+    let there = std::net::SocketAddr::from(([127, 0, 0, 2], port));
+    let nowhere = std::net::SocketAddr::from(([192, 0, 2, 1], port));
+    let refused = router.socket.move_to(nowhere).unwrap_err().to_string();
+    assert!(refused.starts_with(&format!("cannot listen on tcp://192.0.2.1:{port}")), "{refused}");
+    assert_eq!(router.socket.endpoints(), std::slice::from_ref(&endpoint));
+    router.socket.move_to(there).unwrap();
+    assert_eq!(router.socket.endpoints(), [Endpoint::from(there)]);
+    let _new = Dealer::connect(there.into(), options());
+    let (new_peer, _) = router.connected().await;
+    assert_ne!(new_peer, old_peer);
+    router.socket.try_send(old_peer, Frames::from(["still here"])).unwrap();
+    assert_eq!(old.next_message().await.1, Frames::from(["still here"]));
+    // The task that listened ends when it is next looked at.
+    let left = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, left).await.expect("nobody listens at the old address");
+    router.socket.close().await;
+}
+
+#[tokio::test]
 async fn frames_max_is_met_and_not_passed() {
     let (router, endpoint) = router(options()).await;
     let mut router = Inbox::new(router);

@@ -169,6 +169,7 @@ impl Mesh {
         };
         let router = Router::bind(&[listen_at(&settings, &addresses)], listening).await?;
         let port = router.endpoints().first().and_then(Endpoint::port).unwrap_or_default();
+        let listens_at = only_address(&settings, &addresses).map(|only| only.socket_address(port));
         let (hubs, hub) = (settings.gossip.clone(), settings.gossip_bind.clone());
         let config = config(settings, port, addresses)?;
         let (id, name) = (config.id, config.name.clone());
@@ -185,7 +186,7 @@ impl Mesh {
         let (events, outbox) = mpsc::channel(EVENTS_MAX);
         let (counted, counters) = watch::channel(Counters::default());
         let mut node = Node::new(config);
-        let wire = Wire { router, sockets, lookup, trust };
+        let wire = Wire { router, listens_at, sockets, lookup, trust };
         let task = tokio::spawn(async move {
             let mut port = MeshPort::new(id, wire, options, inbox, events, counted);
             drive(&mut node, &mut port, Clock::start()).await;
@@ -310,9 +311,14 @@ fn address(card: &udp::Card) -> Address {
 /// Where an interface was named, nobody else needs to reach us; else everywhere.
 fn listen_at(settings: &Settings, addresses: &[Address]) -> Endpoint {
     let everywhere = || "tcp://*:0".parse().unwrap_or_else(|_| unreachable!("the text is an endpoint"));
+    let only = only_address(settings, addresses).map(|only| only.socket_address(0));
+    only.map_or_else(everywhere, Endpoint::from)
+}
+
+fn only_address(settings: &Settings, addresses: &[Address]) -> Option<Address> {
     match addresses {
-        [only] if !settings.interfaces.is_empty() => only.endpoint(0).parse().unwrap_or_else(|_| everywhere()),
-        _ => everywhere(),
+        [only] if !settings.interfaces.is_empty() => Some(*only),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connects a [`Node`] to the world: its sockets, its handle, and whoever reads its events.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::node::{Input, Node, Output};
 #[derive(Debug)]
 pub(super) struct MeshPort {
     router: Router,
+    /// Where it listens, if not everywhere.
+    listens_at: Option<SocketAddr>,
     heard: Vec<zmtp::Event>,
     sockets: Sockets,
     datagrams: Vec<Datagram>,
@@ -42,6 +45,8 @@ pub(super) struct MeshPort {
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) router: Router,
+    /// Where it listens, if not everywhere.
+    pub(super) listens_at: Option<SocketAddr>,
     pub(super) sockets: Sockets,
     pub(super) lookup: Lookup,
     pub(super) trust: Option<Trust>,
@@ -61,12 +66,13 @@ impl MeshPort {
         events: mpsc::Sender<Event>,
         counters: watch::Sender<Counters>,
     ) -> Self {
-        let Wire { router, sockets, lookup, trust } = wire;
+        let Wire { router, listens_at, sockets, lookup, trust } = wire;
         let options = Options { identity: id.to_identity(), reconnect: RECONNECT, ..options };
         let mut look = interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             router,
+            listens_at,
             heard: Vec::new(),
             sockets,
             datagrams: Vec::new(),
@@ -78,6 +84,22 @@ impl MeshPort {
             untold: VecDeque::new(),
             counters,
             look,
+        }
+    }
+
+    /// Listens where our one interface is now: it may have another address, or be another one of the same name. Where
+    /// that fails, as an address that is new cannot be used at once, the next look tries again.
+    fn follow_card(&mut self) {
+        let mut cards = self.sockets.cards();
+        let (Some(present), Some(card), None) = (self.listens_at, cards.next(), cards.next()) else { return };
+        let wanted = address(card).socket_address(present.port());
+        if wanted == present {
+            return;
+        }
+        drop(cards);
+        match self.router.move_to(wanted) {
+            Ok(()) => self.listens_at = Some(wanted),
+            Err(error) => tracing::debug!(%error, "the interface has changed"),
         }
     }
 
@@ -146,6 +168,7 @@ impl Port<Node> for MeshPort {
                 if self.sockets.refresh() {
                     inputs.push(Input::Addresses(self.sockets.cards().map(address).collect()));
                 }
+                self.follow_card();
             }
         }
     }

@@ -119,6 +119,16 @@ impl Endpoint {
     }
 }
 
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        let host = match address {
+            SocketAddr::V6(address) if address.scope_id() != 0 => Host::Scoped(*address.ip(), address.scope_id()),
+            other => Host::Address(other.ip()),
+        };
+        Self(Place::Tcp { host, port: address.port() })
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = EndpointError;
 

@@ -48,6 +48,13 @@ impl Listener {
         }
     }
 
+    /// The same at an address that needs no looking up.
+    pub(crate) fn bind_address(address: SocketAddr) -> io::Result<(Self, Endpoint)> {
+        let listener = bind_tcp(address)?;
+        let port = listener.local_addr()?.port();
+        Ok((Self::Tcp(listener), Endpoint::from(address).with_port(port)))
+    }
+
     async fn accept(&self) -> io::Result<(Stream, Origin)> {
         match self {
             Self::Tcp(listener) => {

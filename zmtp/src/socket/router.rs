@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -35,6 +36,8 @@ pub struct Router {
     shared: Arc<Shared>,
     half_open: Arc<HalfOpen>,
     listeners: Vec<AbortHandle>,
+    /// What further listeners need; none once it is to end.
+    reception: Option<Reception>,
     finished: mpsc::Receiver<Infallible>,
     peers: FxHashMap<PeerId, Peer>,
     /// The newest connection of each identity. Names from the network: hashed with a secret.
@@ -105,6 +108,7 @@ impl Router {
             shared,
             half_open,
             listeners: tasks,
+            reception: Some(reception),
             finished,
             peers: FxHashMap::default(),
             identities: HashMap::new(),
@@ -112,6 +116,20 @@ impl Router {
             held: Held::default(),
             counts: Counts::default(),
         })
+    }
+
+    /// Listens on this address from now on, and nowhere else any more. Connections stay as they are.
+    ///
+    /// # Errors
+    /// When it cannot be listened on, with the cause; then nothing has changed.
+    pub fn move_to(&mut self, address: SocketAddr) -> Result<(), BindError> {
+        let Some(reception) = self.reception.clone() else { return Ok(()) };
+        let bound = Listener::bind_address(address);
+        let (listener, endpoint) = bound.map_err(|source| BindError { endpoint: address.into(), source })?;
+        self.listeners.drain(..).for_each(|listener| listener.abort());
+        self.listeners.push(tokio::spawn(listener.run(reception)).abort_handle());
+        self.endpoints = vec![endpoint];
+        Ok(())
     }
 
     /// Where it listens, with real ports where port 0 was asked for.
@@ -250,6 +268,7 @@ impl Router {
 
     fn stop(&mut self, closing: Closing) {
         self.shared.abandoned.store(true, Ordering::SeqCst);
+        self.reception = None;
         self.listeners.drain(..).for_each(|listener| listener.abort());
         self.half_open.close();
         let known = self.peers.values().map(|peer| &peer.link);
