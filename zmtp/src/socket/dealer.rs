@@ -214,6 +214,7 @@ impl Keeper {
             self.shared.counters.failed.fetch_add(1, Relaxed);
             return Err(End::Closed);
         };
+        stream.probe_after(self.shared.options.keepalive);
         self.shared.counters.accepted.fetch_add(1, Relaxed);
         let established = match negotiate(&mut stream, SocketType::Dealer, id, &self.shared).await {
             Ok(established) => established,

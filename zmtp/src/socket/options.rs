@@ -19,6 +19,9 @@ pub struct Options {
     pub limits: Limits,
     /// Probing of silent connections; `None` sends no PING. A PING of the peer is answered either way.
     pub heartbeat: Option<Heartbeat>,
+    /// After this silence the kernel probes a TCP connection, which finds dead peers that are too old for PING; whole
+    /// seconds.
+    pub keepalive: Duration,
     /// How long a connection may take from its first byte to READY.
     pub handshake_timeout: Duration,
     /// How long queued messages may take to leave when a connection or the socket is closed.
@@ -105,6 +108,7 @@ impl Default for Options {
             identity: Bytes::new(),
             limits: Limits::default(),
             heartbeat: Some(Heartbeat::default()),
+            keepalive: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
             linger: Duration::from_secs(1),
             reconnect: Backoff::default(),

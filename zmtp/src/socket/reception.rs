@@ -40,6 +40,7 @@ impl Reception {
             return;
         };
         self.counters().accepted.fetch_add(1, Relaxed);
+        stream.probe_after(self.shared.options.keepalive);
         let number = self.next.fetch_add(1, Relaxed);
         let pass = self.half_open.enter(origin, number);
         let link = self.shared.link(Some(slot));

@@ -10,8 +10,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// How long a TCP connection is silent before the kernel probes it, and how often then.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// How often the kernel probes a connection once it does, at most.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// TCP or a local socket.
@@ -22,8 +21,7 @@ pub(crate) enum Stream {
 }
 
 impl From<TcpStream> for Stream {
-    /// Batches are made here and not by the kernel, so small writes leave at once. The kernel's own probes find dead
-    /// peers that are too old for PING.
+    /// Batches are made here and not by the kernel, so small writes leave at once.
     ///
     /// On loopback there is no bottleneck to find. A congestion control that paces (BBR, where a system defaults to it)
     /// costs a timer a segment there: 4 to 21 % of a small request's processor time in the broker, measured.
@@ -34,8 +32,6 @@ impl From<TcpStream> for Stream {
         if stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()) {
             let _ = SockRef::from(&stream).set_tcp_congestion(b"reno");
         }
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL);
-        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         Self::Tcp(stream)
     }
 }
@@ -47,6 +43,15 @@ impl From<UnixStream> for Stream {
 }
 
 impl Stream {
+    /// Has the kernel probe a TCP connection that is silent for so long. A connection that is broken already is reported
+    /// by the first read.
+    pub(crate) fn probe_after(&self, silence: Duration) {
+        if let Self::Tcp(stream) = self {
+            let probes = TcpKeepalive::new().with_time(silence).with_interval(KEEPALIVE_INTERVAL);
+            let _ = SockRef::from(stream).set_tcp_keepalive(&probes);
+        }
+    }
+
     /// The address of the peer; `None` for a local socket, and for a connection that is gone.
     pub(crate) fn peer_address(&self) -> Option<IpAddr> {
         match self {
