@@ -43,8 +43,8 @@ impl From<UnixStream> for Stream {
 }
 
 impl Stream {
-    /// Has the kernel probe a TCP connection that is silent for so long. A connection that is broken already is reported
-    /// by the first read.
+    /// Has the kernel probe a TCP connection that is silent for so long. Where that fails the connection is broken
+    /// already, and the first read says so.
     pub(crate) fn probe_after(&self, silence: Duration) {
         if let Self::Tcp(stream) = self {
             let probes = TcpKeepalive::new().with_time(silence).with_interval(KEEPALIVE_INTERVAL);
