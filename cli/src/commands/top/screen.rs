@@ -2,12 +2,12 @@
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
-use ratatui::layout::{Constraint, Layout};
+use ratatui::layout::Constraint;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
-use ratatui::widgets::{Paragraph, Row as TableRow, Table, TableState};
+use ratatui::widgets::{Row as TableRow, TableState};
 
-use super::terminal::{Reaction, ends};
+use super::terminal::{Reaction, draw, ends, scroll};
 use super::view::{Row, View, duration};
 
 /// What is shown, and in which order.
@@ -53,26 +53,16 @@ impl Screen {
             KeyCode::Char('u') => self.order = Order::Queued,
             KeyCode::Char('p') => self.order = Order::Slowest,
             KeyCode::Char('e') => self.order = Order::Errors,
-            KeyCode::Down => self.table.select_next(),
-            KeyCode::Up => self.table.select_previous(),
-            KeyCode::Home => self.table.select_first(),
-            KeyCode::End => self.table.select_last(),
-            _ => {}
+            other => scroll(&mut self.table, other),
         }
         Reaction::Redraw
     }
 
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
-        let [head, body, foot] =
-            Layout::vertical([Constraint::Length(2), Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
-        frame.render_widget(Paragraph::new(self.heading()), head);
-        let rows = self.order.sorted(&self.view.services);
-        let heading = TableRow::new(COLUMNS.map(|(name, _)| name)).style(Modifier::BOLD);
-        let table = Table::new(rows.into_iter().map(table_row), COLUMNS.map(|(_, width)| width))
-            .header(heading)
-            .row_highlight_style(Modifier::REVERSED);
-        frame.render_stateful_widget(table, body, &mut self.table);
-        frame.render_widget(Paragraph::new(self.footer()), foot);
+        let rows = self.order.sorted(&self.view.services).into_iter().map(table_row).collect();
+        let heading = self.heading();
+        let footer = self.footer();
+        draw(frame, heading, (COLUMNS, rows, &mut self.table), footer);
     }
 
     fn heading(&self) -> Vec<Line<'static>> {

@@ -3,7 +3,12 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::layout::{Constraint, Layout};
+use ratatui::style::Modifier;
+use ratatui::text::Line;
+use ratatui::widgets::{Paragraph, Row, Table, TableState};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -20,6 +25,33 @@ pub(in crate::commands) enum Reaction {
 pub(in crate::commands) fn ends(key: KeyCode, modifiers: KeyModifiers) -> bool {
     let is_interrupt = key == KeyCode::Char('c') && modifiers.contains(KeyModifiers::CONTROL);
     is_interrupt || matches!(key, KeyCode::Char('q') | KeyCode::Esc)
+}
+
+/// Moves through a table, where the key is one for that.
+pub(in crate::commands) fn scroll(table: &mut TableState, key: KeyCode) {
+    match key {
+        KeyCode::Down => table.select_next(),
+        KeyCode::Up => table.select_previous(),
+        KeyCode::Home => table.select_first(),
+        KeyCode::End => table.select_last(),
+        _ => {}
+    }
+}
+
+/// What is on every picture: a heading, a table whose columns have names and widths, a line below.
+pub(in crate::commands) fn draw<const COLUMNS: usize>(
+    frame: &mut Frame<'_>,
+    heading: Vec<Line<'_>>,
+    (columns, rows, place): ([(&str, Constraint); COLUMNS], Vec<Row<'_>>, &mut TableState),
+    footer: Line<'_>,
+) {
+    let [head, body, foot] =
+        Layout::vertical([Constraint::Length(2), Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
+    frame.render_widget(Paragraph::new(heading), head);
+    let names = Row::new(columns.map(|(name, _)| name)).style(Modifier::BOLD);
+    let table = Table::new(rows, columns.map(|(_, width)| width)).header(names);
+    frame.render_stateful_widget(table.row_highlight_style(Modifier::REVERSED), body, place);
+    frame.render_widget(footer, foot);
 }
 
 /// There has to be a terminal to draw in.

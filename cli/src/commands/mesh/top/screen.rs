@@ -2,13 +2,13 @@
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
-use ratatui::layout::{Constraint, Layout};
+use ratatui::layout::Constraint;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
-use ratatui::widgets::{Paragraph, Row as TableRow, Table, TableState};
+use ratatui::widgets::{Row as TableRow, TableState};
 
 use super::picture::{Row, View};
-use crate::commands::top::terminal::{Reaction, ends};
+use crate::commands::top::terminal::{Reaction, draw, ends, scroll};
 use crate::commands::top::view::duration;
 
 /// What is shown, and in which order.
@@ -43,27 +43,16 @@ impl Screen {
             KeyCode::Char('m') => self.order = Order::Messages,
             KeyCode::Char('u') => self.order = Order::Youngest,
             KeyCode::Char('s') => self.order = Order::Services,
-            KeyCode::Down => self.table.select_next(),
-            KeyCode::Up => self.table.select_previous(),
-            KeyCode::Home => self.table.select_first(),
-            KeyCode::End => self.table.select_last(),
-            _ => {}
+            other => scroll(&mut self.table, other),
         }
         Reaction::Redraw
     }
 
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
-        let [head, body, foot] =
-            Layout::vertical([Constraint::Length(2), Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
-        frame.render_widget(Paragraph::new(self.heading()), head);
-        let rows = self.order.sorted(&self.view.nodes);
-        let heading = TableRow::new(COLUMNS.map(|(name, _)| name)).style(Modifier::BOLD);
-        let table = Table::new(rows.into_iter().map(table_row), COLUMNS.map(|(_, width)| width))
-            .header(heading)
-            .row_highlight_style(Modifier::REVERSED);
-        frame.render_stateful_widget(table, body, &mut self.table);
+        let rows = self.order.sorted(&self.view.nodes).into_iter().map(table_row).collect();
+        let heading = self.heading();
         let keys = "order: n name, m messages, u youngest, s services · arrows scroll · q quit";
-        frame.render_widget(Paragraph::new(keys), foot);
+        draw(frame, heading, (COLUMNS, rows, &mut self.table), keys.into());
     }
 
     fn heading(&self) -> Vec<Line<'static>> {
