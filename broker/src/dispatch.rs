@@ -89,12 +89,17 @@ impl Broker {
         self.send(peer, frames);
     }
 
-    /// Gives a worker its place in the lines and its alarm, after what it has in flight or may have has changed.
-    pub(crate) fn place_worker(&mut self, peer: PeerId) {
+    /// What a worker can take has changed: it gets its place in the lines, its alarm, and what waits for it.
+    pub(crate) fn go_on(&mut self, now: Instant, peer: PeerId) {
         let Some(worker) = self.roster.get_mut(peer) else { return };
         self.services.line_up(worker, peer, self.config.limits.worker_bytes_max);
         let wakes = worker.wakes(&self.pace, &self.services);
         self.timers.arm(&mut worker.alarm, Alarmed::Worker(peer), wakes);
+        match worker.services.as_slice() {
+            [] => self.part_if_done(now, peer),
+            &[id] => self.dispatch(now, id),
+            [..] => self.serve(now, peer),
+        }
     }
 
     /// Gives a worker its place in the lines, as it now deserves.
@@ -107,7 +112,7 @@ impl Broker {
     pub(crate) fn leave_lines(&mut self, peer: PeerId) {
         let Some(worker) = self.roster.get_mut(peer) else { return };
         if let Some(place) = worker.place.take() {
-            self.services.leave_lines(&worker.services, place);
+            self.services.leave_lines(&worker.services, peer, place);
         }
     }
 

@@ -265,7 +265,7 @@ impl Broker {
     ) {
         let Some(mut worker) = self.roster.remove(peer) else { return };
         if let Some(place) = worker.place.take().filter(|_| !mutants::on(Mutant::FeedDrainedWorker)) {
-            self.services.leave_lines(&worker.services, place);
+            self.services.leave_lines(&worker.services, peer, place);
         }
         let given_up: Vec<_> = worker.services.extract_if(.., |id| only.is_none_or(|only| only == *id)).collect();
         for id in &given_up {

@@ -178,34 +178,26 @@ impl Services {
         self.unserved.iter().rev().copied().find(|id| !kept.contains(id) && gives_way(id))
     }
 
-    /// Gives a worker that can take another request its place in the lines of its services, anew after each change of
-    /// what it has in flight.
+    /// Gives a worker that can take another request its place in the lines of its services, behind all others with its
+    /// load, anew after each change of what it has in flight.
     pub(crate) fn line_up(&mut self, worker: &mut Worker, peer: PeerId, bytes_max: usize) {
-        if let Some(place) = worker.place.take() {
-            self.leave_lines(&worker.services, place);
-        }
-        if worker.has_room(bytes_max) {
-            worker.place = Some(self.join_lines(&worker.services, peer, worker.load()));
-        }
-    }
-
-    /// Puts a worker into the lines of its services, behind all others with that load.
-    fn join_lines(&mut self, ids: &[ServiceId], peer: PeerId, load: u32) -> Place {
-        self.turns += 1;
-        let place = Place { load, turn: self.turns };
-        for id in ids {
-            if let Some(service) = self.get_mut(*id) {
-                service.line.insert(place, peer);
-            }
-        }
-        place
+        let to = worker.has_room(bytes_max).then(|| {
+            self.turns += 1;
+            Place { load: worker.load(), turn: self.turns }
+        });
+        let from = std::mem::replace(&mut worker.place, to);
+        self.change_lines(&worker.services, peer, from, to);
     }
 
     /// Takes a worker out of the lines of its services.
-    pub(crate) fn leave_lines(&mut self, ids: &[ServiceId], place: Place) {
+    pub(crate) fn leave_lines(&mut self, ids: &[ServiceId], peer: PeerId, place: Place) {
+        self.change_lines(ids, peer, Some(place), None);
+    }
+
+    fn change_lines(&mut self, ids: &[ServiceId], peer: PeerId, from: Option<Place>, to: Option<Place>) {
         for id in ids {
             if let Some(service) = self.get_mut(*id) {
-                service.line.remove(place);
+                service.line.change(from, to, peer);
             }
         }
     }

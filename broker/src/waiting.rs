@@ -59,7 +59,43 @@ impl Waiting {
         self.idle.iter().chain(self.busy.iter().rev().map(|(_, peer)| peer)).copied()
     }
 
-    pub(crate) fn insert(&mut self, place: Place, peer: PeerId) {
+    /// A worker that stood at one place stands at another from now on; `None` is no place in this line.
+    #[inline]
+    pub(crate) fn change(&mut self, from: Option<Place>, to: Option<Place>, peer: PeerId) {
+        match (from, to) {
+            (Some(from), Some(to)) if from.load > 0 && to.load > 0 => self.shift(from, to, peer),
+            _ => {
+                from.into_iter().for_each(|from| self.remove(from));
+                to.into_iter().for_each(|to| self.insert(to, peer));
+            }
+        }
+    }
+
+    /// One request more or less moves a busy worker by a few places at most.
+    fn shift(&mut self, from: Place, to: Place, peer: PeerId) {
+        let Some(mut at) = self.find(from) else { return };
+        while self.busy.get(at + 1).is_some_and(|(other, _)| *other > to) {
+            self.busy.swap(at, at + 1);
+            at += 1;
+        }
+        while at > 0 && self.busy.get(at - 1).is_some_and(|(other, _)| *other < to) {
+            self.busy.swap(at - 1, at);
+            at -= 1;
+        }
+        if let Some(place) = self.busy.get_mut(at) {
+            *place = (to, peer);
+        }
+    }
+
+    /// Where a busy worker stands: mostly it is the next one, who has just been called.
+    fn find(&self, place: Place) -> Option<usize> {
+        match self.busy.last() {
+            Some((last, _)) if *last == place => Some(self.busy.len() - 1),
+            _ => self.busy.binary_search_by(|(other, _)| place.cmp(other)).ok(),
+        }
+    }
+
+    fn insert(&mut self, place: Place, peer: PeerId) {
         if place.load == 0 {
             return self.idle.push_back(place.turn, peer);
         }
@@ -67,11 +103,41 @@ impl Waiting {
         self.busy.insert(at, (place, peer));
     }
 
-    pub(crate) fn remove(&mut self, place: Place) {
+    fn remove(&mut self, place: Place) {
         if place.load == 0 {
             self.idle.take(place.turn);
-        } else if let Ok(at) = self.busy.binary_search_by(|(other, _)| place.cmp(other)) {
+        } else if let Some(at) = self.find(place) {
             self.busy.remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Any history of workers that are given requests and answer them, beside a list that is sorted anew.
+    #[test]
+    fn whoever_has_the_least_and_has_waited_longest_is_next() {
+        let mut random = 7_u64;
+        let mut draw = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        let (mut line, mut places) = (Waiting::default(), [None; 9]);
+        for turn in 1..=50_000 {
+            let who = draw(9);
+            let load = u32::try_from(draw(6)).unwrap();
+            let to = (load < 5).then_some(Place { load, turn });
+            let place = &mut places[usize::try_from(who).unwrap()];
+            line.change(std::mem::replace(place, to), to, PeerId(who));
+            let mut sorted: Vec<_> =
+                (0..).map(PeerId).zip(&places).filter_map(|(peer, place)| Some(((*place)?, peer))).collect();
+            sorted.sort_unstable();
+            assert!(line.iter().eq(sorted.iter().map(|(_, peer)| *peer)), "{line:?}");
+            assert_eq!(line.first(), sorted.first().map(|(_, peer)| *peer));
+            assert_eq!(line.last(), sorted.last().map(|(_, peer)| *peer));
+            assert_eq!(line.is_empty(), sorted.is_empty());
         }
     }
 }

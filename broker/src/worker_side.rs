@@ -85,8 +85,7 @@ impl Broker {
             }
             self.tell(Event::WorkerReady { peer, service: service.detached() });
         }
-        self.place_worker(peer);
-        self.serve(now, peer);
+        self.go_on(now, peer);
         self.meet_worker(now, peer);
     }
 
@@ -164,9 +163,7 @@ impl Broker {
                 self.pass_final(job, status, options, body);
                 self.services.land(place);
                 self.services.forget_if_unneeded(place);
-                self.place_worker(peer);
-                self.serve(now, peer);
-                self.part_if_done(now, peer);
+                self.go_on(now, peer);
             }
         }
     }
@@ -242,7 +239,7 @@ impl Broker {
     pub(crate) fn remove_worker(&mut self, now: Instant, peer: PeerId, departure: Departure) {
         let Some(mut worker) = self.roster.remove(peer) else { return };
         if let Some(place) = worker.place.take().filter(|_| !mutants::on(Mutant::KeepStalePlaces)) {
-            self.services.leave_lines(&worker.services, place);
+            self.services.leave_lines(&worker.services, peer, place);
         }
         let mut touched = std::mem::take(&mut worker.services);
         for id in &touched {
