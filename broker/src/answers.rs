@@ -104,6 +104,7 @@ impl Broker {
             let is_kept = job.parts == 0 && (reachable.is_some() || job.client.client.returns());
             self.settle(&mut job, Some(&message).filter(|_| is_kept));
         }
+        self.boxes.keep(job);
         match reachable {
             Some(peer) => self.send(peer, message),
             None => self.counters.undeliverable += 1,

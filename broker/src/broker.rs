@@ -23,7 +23,7 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::drain::Draining;
 use crate::event::{Counters, Departure, Event};
-use crate::job::{Course, JobId, Origin};
+use crate::job::{Boxes, Course, JobId, Origin};
 use crate::kept::Kept;
 use crate::keyed::Key;
 use crate::known::Known;
@@ -111,6 +111,7 @@ pub struct Broker {
     pub(crate) clients: Clients,
     pub(crate) known: Known,
     pub(crate) kept: Kept,
+    pub(crate) boxes: Boxes,
     pub(crate) accounts: Accounts,
     pub(crate) draining: Draining,
     /// Whether each request's end is told.
@@ -162,6 +163,7 @@ impl Broker {
             clients: Clients::default(),
             known: Known::new(Key::new(0)),
             kept: Kept::default(),
+            boxes: Boxes::default(),
             accounts: Accounts::default(),
             draining: Draining::default(),
             tells_requests: false,

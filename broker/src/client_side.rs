@@ -127,7 +127,7 @@ impl Broker {
         let byte_count = request.byte_count();
         let ticket = self.remember(&client, &request);
         // Its number is given with each attempt.
-        let job = Box::new(Facts {
+        let job = self.boxes.fill(Facts {
             id: JobId(0),
             client,
             ticket,

@@ -1,5 +1,7 @@
 //! A request on its way through the broker: waiting in a queue, or with a worker.
 
+use std::ops::{Deref, DerefMut};
+
 use bytes::Bytes;
 use protocol::mdp::v03::Idempotency;
 use protocol::{Frames, Instant, PeerId};
@@ -16,7 +18,13 @@ use crate::service::ServiceId;
 pub struct JobId(pub u64);
 
 /// A request with everything that is needed to answer it. Boxed: it goes from hand to hand many times, and is large.
-pub(crate) type Job = Box<Facts>;
+#[derive(Debug)]
+pub(crate) struct Job(Box<Option<Facts>>);
+
+/// Boxes of requests that have ended, for others. They come and go by the thousand in the order of a queue, which is
+/// what an allocator is slowest at.
+#[derive(Debug, Default)]
+pub(crate) struct Boxes(Vec<Job>);
 
 /// What there is to know of a request.
 #[derive(Debug)]
@@ -74,6 +82,39 @@ pub(crate) enum ReplyState {
     Over,
 }
 
+impl Boxes {
+    /// A job of these facts.
+    pub(crate) fn fill(&mut self, facts: Facts) -> Job {
+        let mut job = self.0.pop().unwrap_or_else(|| Job(Box::default()));
+        *job.0 = Some(facts);
+        job
+    }
+
+    /// Drops a job and keeps its box, if that is not one too many.
+    pub(crate) fn keep(&mut self, mut job: Job) {
+        *job.0 = None;
+        if self.0.len() < BOXES_MAX {
+            self.0.push(job);
+        }
+    }
+}
+
+impl Deref for Job {
+    type Target = Facts;
+
+    #[inline]
+    fn deref(&self) -> &Facts {
+        self.0.as_ref().as_ref().expect(FILLED)
+    }
+}
+
+impl DerefMut for Job {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Facts {
+        self.0.as_mut().as_mut().expect(FILLED)
+    }
+}
+
 impl Facts {
     /// Whether its client has been told the end.
     pub(crate) fn is_over(&self) -> bool {
@@ -97,3 +138,8 @@ impl JobId {
         address.try_into().ok().map(|bytes| Self(u64::from_be_bytes(bytes)))
     }
 }
+
+const FILLED: &str = "invariant: the box of a job is full";
+
+/// Boxes that are kept: half a megabyte.
+const BOXES_MAX: usize = 1024;
