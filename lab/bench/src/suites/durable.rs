@@ -63,7 +63,9 @@ pub struct Args {
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<Report> {
     let folder = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let keepers = available(args, common);
-    let shelf = Shelf::new(folder, common.broker.as_deref(), &keepers)?;
+    // The log as a whole, and what is in memory, are our own whatever they are compared with.
+    let of_whole: &[_] = if args.without_whole { &[] } else { &MEMORY_KEEPERS };
+    let shelf = Shelf::new(folder, common.broker.as_deref(), &[&keepers, of_whole].concat())?;
     let progress = progress_bar(args, &keepers);
     let mut cells = Vec::new();
     let mut disk = Disk::default();
