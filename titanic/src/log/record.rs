@@ -16,7 +16,7 @@
 //! Both checksums begin with the log's own secret ([`LogId`](super::LogId)). A header that is in order tells how long
 //! the record is although its payload is not; where a header is not in order, the next one is looked for.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use super::layout::{Fields, Lsn, Reader, Seal};
 
@@ -30,9 +30,20 @@ pub const PAYLOAD_BYTES_MAX: usize = 80 << 20;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub [u8; 16]);
 
+impl Id {
+    /// Its 32 hexadecimal digits, in lower case.
+    pub fn digits(&self) -> [u8; 32] {
+        let digit = |half| if half < 10 { b'0' + half } else { b'a' - 10 + half };
+        let mut digits = [0; 32];
+        let (pairs, _) = digits.as_chunks_mut();
+        pairs.iter_mut().zip(self.0).for_each(|(pair, octet)| *pair = [digit(octet >> 4), digit(octet & 15)]);
+        digits
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        self.digits().iter().try_for_each(|digit| f.write_char(char::from(*digit)))
     }
 }
 

@@ -17,7 +17,7 @@ use protocol::{Frames, ServiceName};
 use super::note::Note;
 use super::services::{damaged, principal, refusal};
 use super::status::{Status, ok, read_id};
-use super::{Store, Then, Ticket};
+use super::{Store, Then, Ticket, Word};
 use crate::log::{Entry, Id, Kind, Region};
 
 impl<R: Region> Store<R> {
@@ -75,7 +75,7 @@ impl<R: Region> Store<R> {
         let lsn = self.append(Kind::Attempt, id, &again).map_err(refusal)?;
         self.dead.remove(&id);
         self.lanes.enter(&service);
-        self.once_safe(lsn, Then::Tell(ticket, ok()));
+        self.once_safe(lsn, Then::Tell(ticket, Word::Done));
         self.once_safe(lsn, Then::Offer(id, service));
         Ok(())
     }
@@ -83,7 +83,7 @@ impl<R: Region> Store<R> {
     fn drop_dead(&mut self, ticket: Ticket, id: Id) -> Result<(), Frames> {
         self.dead_entry(id)?;
         match self.close(id)? {
-            Some(lsn) => self.once_safe(lsn, Then::Tell(ticket, ok())),
+            Some(lsn) => self.once_safe(lsn, Then::Tell(ticket, Word::Done)),
             None => self.tell(ticket, ok()),
         }
         Ok(())

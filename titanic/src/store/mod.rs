@@ -58,11 +58,29 @@ use waiters::Waiters;
 /// What is to be done once a record is safe.
 #[derive(Debug)]
 enum Then {
-    Tell(Ticket, Frames),
+    Tell(Ticket, Word),
     Reply(Ticket, Id),
     ReadDead(Ticket, Id),
     Offer(Id, ServiceName),
     Wake(Id),
+}
+
+/// What is told once a record is safe. It is put into frames when it is told: thousands may be parked.
+#[derive(Debug)]
+enum Word {
+    Taken(Id),
+    Done,
+    Closed,
+}
+
+impl Word {
+    fn frames(&self) -> Frames {
+        match self {
+            Self::Taken(id) => status::acknowledgement(*id),
+            Self::Done => status::ok(),
+            Self::Closed => Status::Invalid.because("closed"),
+        }
+    }
 }
 
 /// The machine.
@@ -210,7 +228,7 @@ impl<R: Region> Store<R> {
 
     fn carry_out(&mut self, then: Then) {
         match then {
-            Then::Tell(ticket, frames) => self.tell(ticket, frames),
+            Then::Tell(ticket, word) => self.tell(ticket, word.frames()),
             Then::Reply(ticket, id) => self.reply(ticket, id, Duration::ZERO),
             Then::ReadDead(ticket, id) => self.read_dead(ticket, id),
             Then::Offer(id, service) => self.lanes.offer(&service, id),

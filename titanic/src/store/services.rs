@@ -17,7 +17,7 @@ use protocol::{Frames, ServiceName};
 
 use super::note::{Note, digest};
 use super::status::{Status, ok, read_id};
-use super::{Stage, Store, Then, Ticket};
+use super::{Stage, Store, Then, Ticket, Word};
 use crate::log::{Entry, Id, Kind, Location, Lsn, Refused, Region, State};
 
 /// Which of the services is asked.
@@ -100,7 +100,7 @@ impl<R: Region> Store<R> {
         if self.config.request_ttl.is_some() {
             self.open_ages.push(now, id);
         }
-        self.once_safe(lsn, Then::Tell(ticket, acknowledgement(id)));
+        self.once_safe(lsn, Then::Tell(ticket, Word::Taken(id)));
         self.once_safe(lsn, Then::Offer(id, service.detached()));
         Ok(())
     }
@@ -111,7 +111,7 @@ impl<R: Region> Store<R> {
         if note.digest != digest {
             return Err(Status::Invalid.because("the id is another request's"));
         }
-        self.once_safe(latest(entry), Then::Tell(ticket, acknowledgement(id)));
+        self.once_safe(latest(entry), Then::Tell(ticket, Word::Taken(id)));
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl<R: Region> Store<R> {
                 }
                 self.tell(ticket, Status::Pending.because("pending"));
             }
-            State::Closed => self.once_safe(lsn, Then::Tell(ticket, Status::Invalid.because("closed"))),
+            State::Closed => self.once_safe(lsn, Then::Tell(ticket, Word::Closed)),
             // What is not safe yet is shown to nobody: after a crash there may be another answer.
             State::Answered | State::Dead if !self.is_safe(lsn) && !mutants::on(Mutant::ShowUnsafeAnswer) => {
                 self.once_safe(lsn, Then::Reply(ticket, id))
@@ -176,9 +176,9 @@ impl<R: Region> Store<R> {
         let id = id.ok_or_else(|| Status::Invalid.because("not an id"))?;
         let lsn = self.close(id)?;
         match lsn {
-            Some(lsn) if !mutants::on(Mutant::CloseBeforeFlush) => self.once_safe(lsn, Then::Tell(ticket, ok())),
+            Some(lsn) if !mutants::on(Mutant::CloseBeforeFlush) => self.once_safe(lsn, Then::Tell(ticket, Word::Done)),
             Some(_) => self.tell(ticket, ok()),
-            None => self.once_all_is_safe(Then::Tell(ticket, ok())),
+            None => self.once_all_is_safe(Then::Tell(ticket, Word::Done)),
         }
         Ok(())
     }
@@ -258,10 +258,6 @@ pub(super) fn principal(entry: &Entry) -> Option<Location> {
 pub(super) fn latest(entry: &Entry) -> Lsn {
     let of = |location: Option<Location>| location.map_or(Lsn(0), Location::lsn);
     of(entry.latest()).max(of(entry.request()))
-}
-
-fn acknowledgement(id: Id) -> Frames {
-    Status::Ok.with([id.to_string()].into())
 }
 
 /// The log does not take it.

@@ -1,5 +1,6 @@
 //! The answers of the store: a frame of three digits, perhaps with words behind them, and what was asked for.
 
+use bytes::Bytes;
 use protocol::Frames;
 
 use crate::log::Id;
@@ -18,6 +19,15 @@ pub enum Status {
 }
 
 impl Status {
+    const fn digits(self) -> &'static [u8] {
+        match self {
+            Self::Ok => b"200",
+            Self::Pending => b"300",
+            Self::Invalid => b"400",
+            Self::Failed => b"500",
+        }
+    }
+
     /// The status frame alone. The words are for people; of what a peer wrote only a line is shown.
     pub(super) fn because(self, words: impl std::fmt::Display) -> Frames {
         let line: String = words.to_string().chars().filter(|character| !character.is_control()).take(400).collect();
@@ -27,7 +37,7 @@ impl Status {
     /// The status frame, and what was asked for behind it.
     pub(super) fn with(self, frames: Frames) -> Frames {
         let mut all = Frames::with_capacity(frames.len() + 1);
-        all.push((self as u16).to_string());
+        all.push(Bytes::from_static(self.digits()));
         all.extend(frames);
         all
     }
@@ -36,6 +46,11 @@ impl Status {
 /// 200 alone.
 pub(super) fn ok() -> Frames {
     Status::Ok.with(Frames::new())
+}
+
+/// 200, and the id under which a request was taken.
+pub(super) fn acknowledgement(id: Id) -> Frames {
+    Status::Ok.with(Frames::from([Bytes::copy_from_slice(&id.digits())]))
 }
 
 /// 32 hexadecimal digits, of either case; anything else is none. They never become part of a file's name.
