@@ -52,13 +52,11 @@ impl Assignment {
     }
 }
 
-/// A job that waits for a slot or runs.
+/// A job that waits for a slot or runs; what is to be done, its handler has.
 #[derive(Debug)]
 pub(crate) struct Job {
     /// The broker's word for the request; `None` once the connection is lost, so that nothing can be answered there.
     ticket: Option<Ticket>,
-    /// What is to be done, until it is begun.
-    pub(crate) waiting: Option<Assignment>,
     /// When nobody waits for it any more.
     pub(crate) deadline: Option<Instant>,
     /// Parts that were sent.
@@ -66,14 +64,13 @@ pub(crate) struct Job {
     /// The parts so far, where the dialect wants one reply.
     joined: Frames,
     /// How the job ends, whatever its handler still says.
-    end: Option<Failure>,
+    end: Option<Box<Failure>>,
 }
 
 impl Job {
-    pub(crate) fn new(now: Instant, ticket: Ticket, assignment: Assignment) -> Self {
-        let deadline = assignment.remaining.map(|remaining| now + remaining);
-        let (ticket, waiting) = (Some(ticket), Some(assignment));
-        Self { ticket, waiting, deadline, parts: 0, joined: Frames::new(), end: None }
+    pub(crate) fn new(now: Instant, ticket: Ticket, remaining: Option<Duration>) -> Self {
+        let deadline = remaining.map(|remaining| now + remaining);
+        Self { ticket: Some(ticket), deadline, parts: 0, joined: Frames::new(), end: None }
     }
 
     /// The connection is lost: its broker will give the job to somebody else.
@@ -98,7 +95,7 @@ impl Job {
     pub(crate) fn decide(&mut self, end: Failure) -> bool {
         let was_open = self.end.is_none();
         if was_open {
-            self.end = Some(end);
+            self.end = Some(Box::new(end));
             self.joined = Frames::new();
         }
         was_open
@@ -124,16 +121,23 @@ impl Job {
     pub(crate) fn finish(mut self, speech: Speech, answer: Result<Frames, Failure>) -> Option<Frames> {
         let ticket = self.ticket.take()?;
         let answer = match (self.end, answer) {
-            (Some(end), _) => Err(end),
+            (Some(end), _) => Err(*end),
             (None, Ok(body)) => {
-                self.joined.extend(body);
-                let body = at_least_one_frame(self.joined);
+                let body = at_least_one_frame(joined(self.joined, body));
                 check(&body).map(|()| body)
             }
             (None, Err(failure)) => Err(failure),
         };
         Some(speech.last(ticket, self.parts, answer))
     }
+}
+
+fn joined(mut parts: Frames, last: Frames) -> Frames {
+    if parts.is_empty() {
+        return last;
+    }
+    parts.extend(last);
+    parts
 }
 
 /// MDP wants one frame at least.
@@ -175,8 +179,7 @@ mod tests {
     const V02: Speech = Speech::Old(Dialect::V02);
 
     fn job() -> Job {
-        let assignment = Assignment::old("echo".parse().unwrap(), Frames::new());
-        Job::new(Instant::ZERO, Ticket::Address(Bytes::from_static(b"client")), assignment)
+        Job::new(Instant::ZERO, Ticket::Address(Bytes::from_static(b"client")), None)
     }
 
     fn body(frames: Frames) -> Frames {

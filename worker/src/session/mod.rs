@@ -36,6 +36,7 @@ use jobs::Jobs;
 mod io;
 mod jobs;
 mod native;
+mod numbered;
 mod state;
 mod work;
 

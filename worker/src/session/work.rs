@@ -39,8 +39,15 @@ impl Session {
             }
             Ticket::Address(_) | Ticket::Number(_) => {}
         }
-        self.jobs.add(Job::new(now, ticket, assignment));
-        self.start(now);
+        // Nobody waits while there is a free slot.
+        let is_free = self.has_free_slot();
+        let job = self.jobs.add(Job::new(now, ticket, assignment.remaining));
+        if is_free {
+            self.outputs.push_back(Output::Handle { job, assignment });
+        } else {
+            self.jobs.wait(job, assignment);
+        }
+        self.part_if_idle(now);
     }
 
     /// Answers what a correct broker would not have sent; some of it is forgiven.
@@ -98,8 +105,8 @@ impl Session {
 
     /// A job has to end like this, whatever its handler does. One that has none ends at once.
     pub(super) fn stop(&mut self, now: Instant, id: JobId, end: Failure) {
+        let (is_waiting, status) = (self.jobs.is_waiting(id), end.status());
         let Some(job) = self.jobs.get_mut(id) else { return };
-        let (is_waiting, status) = (job.waiting.is_some(), end.status());
         if !job.decide(end) {
             return;
         }
