@@ -74,7 +74,7 @@ impl<R: Region> Store<R> {
         let again = Note { attempts: 0, ..note.followed_by(now, ["replayed"].into()) };
         let lsn = self.append(Kind::Attempt, id, &again).map_err(refusal)?;
         self.dead.remove(&id);
-        self.lanes.enter(&service);
+        let service = self.lanes.enter(&service);
         self.once_safe(lsn, Then::Tell(ticket, Word::Done));
         self.once_safe(lsn, Then::Offer(id, service));
         Ok(())

@@ -71,6 +71,8 @@ pub(super) struct Lanes {
 
 #[derive(Debug)]
 struct Lane {
+    /// In memory of its own, whatever message it was cut out of; all else clones it.
+    name: ServiceName,
     door: Door,
     waiting: VecDeque<Id>,
     /// Requests that have not ended, wherever they are.
@@ -109,18 +111,21 @@ impl Lanes {
         self.busy < self.config.services_max || self.lanes.get(service).is_some_and(|lane| lane.open > 0)
     }
 
-    /// A request of this service has begun.
-    pub(super) fn enter(&mut self, service: &ServiceName) {
-        if !self.lanes.contains_key(service) {
-            if self.lanes.len() >= self.config.services_max.saturating_mul(2) {
-                // Doors that are known keep a next request from having to ask; only so many.
-                self.lanes.retain(|_, lane| !lane.is_idle());
-            }
-            self.lanes.insert(service.detached(), Lane::new());
+    /// A request of this service has begun. Returns the name for keeping, which all requests of a lane share.
+    pub(super) fn enter(&mut self, service: &ServiceName) -> ServiceName {
+        if let Some(lane) = self.lanes.get_mut(service) {
+            self.busy += usize::from(lane.open == 0);
+            lane.open += 1;
+            return lane.name.clone();
         }
-        let Some(lane) = self.lanes.get_mut(service) else { return };
-        self.busy += usize::from(lane.open == 0);
-        lane.open += 1;
+        if self.lanes.len() >= self.config.services_max.saturating_mul(2) {
+            // Doors that are known keep a next request from having to ask; only so many.
+            self.lanes.retain(|_, lane| !lane.is_idle());
+        }
+        let name = service.detached();
+        self.lanes.insert(name.clone(), Lane { open: 1, ..Lane::new(name.clone()) });
+        self.busy += 1;
+        name
     }
 
     /// A request of this service has ended, well or not.
@@ -136,9 +141,11 @@ impl Lanes {
         lane.waiting.push_back(id);
         if lane.door == Door::Unknown {
             lane.door = Door::Asking;
-            self.looks.push_back(service.detached());
+            self.looks.push_back(lane.name.clone());
         }
-        self.make_ready(service);
+        if lane.becomes_ready(&self.config) {
+            self.ready.push_back(lane.name.clone());
+        }
     }
 
     /// A door to ask about.
@@ -206,7 +213,7 @@ impl Lanes {
             (Door::Shut { knocking: true }, Verdict::Unserved { late: false }) => {
                 lane.refusals = lane.refusals.saturating_add(1);
                 lane.door = Door::Resting;
-                self.resting.insert((now + self.config.backoff(lane.refusals), service.detached()));
+                self.resting.insert((now + self.config.backoff(lane.refusals), lane.name.clone()));
                 None
             }
             (Door::Shut { knocking: true }, _) => {
@@ -215,7 +222,7 @@ impl Lanes {
             }
             (Door::Open, Verdict::Unserved { .. }) => {
                 lane.door = Door::Asking;
-                self.looks.push_back(service.detached());
+                self.looks.push_back(lane.name.clone());
                 None
             }
             _ => None,
@@ -249,10 +256,10 @@ impl Lanes {
     }
 
     fn make_ready(&mut self, service: &ServiceName) {
-        let Some(lane) = self.lanes.get_mut(service) else { return };
-        if !lane.is_ready && lane.may_call(&self.config).is_some() {
-            lane.is_ready = true;
-            self.ready.push_back(service.detached());
+        if let Some(lane) = self.lanes.get_mut(service)
+            && lane.becomes_ready(&self.config)
+        {
+            self.ready.push_back(lane.name.clone());
         }
     }
 
@@ -264,13 +271,20 @@ impl Lanes {
 }
 
 impl Lane {
-    fn new() -> Self {
-        Self { door: Door::Unknown, waiting: VecDeque::new(), open: 0, calls: 0, is_ready: false, refusals: 0 }
+    fn new(name: ServiceName) -> Self {
+        Self { name, door: Door::Unknown, waiting: VecDeque::new(), open: 0, calls: 0, is_ready: false, refusals: 0 }
     }
 
     fn is_idle(&self) -> bool {
         let settled = matches!(self.door, Door::Unknown | Door::Open | Door::Shut { knocking: false });
         self.open == 0 && self.calls == 0 && settled && !self.is_ready
+    }
+
+    /// Whether it may have a call, and was not known to.
+    fn becomes_ready(&mut self, config: &Config) -> bool {
+        let becomes_ready = !self.is_ready && self.may_call(config).is_some();
+        self.is_ready |= becomes_ready;
+        becomes_ready
     }
 
     /// Whether it may have a call; `Some(true)` for one that knocks.

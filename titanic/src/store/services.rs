@@ -96,12 +96,12 @@ impl<R: Region> Store<R> {
         };
         let lsn = self.append(Kind::Request, id, &note).map_err(refusal)?;
         self.counters.submitted += 1;
-        self.lanes.enter(&service);
+        let service = self.lanes.enter(&service);
         if self.config.request_ttl.is_some() {
             self.open_ages.push(now, id);
         }
         self.once_safe(lsn, Then::Tell(ticket, Word::Taken(id)));
-        self.once_safe(lsn, Then::Offer(id, service.detached()));
+        self.once_safe(lsn, Then::Offer(id, service));
         Ok(())
     }
 
