@@ -52,6 +52,7 @@ pub use event::Event;
 pub use io::{Counters, Input, Output, Ticket};
 use lanes::Lanes;
 pub use services::Verb;
+use status::Acknowledgements;
 pub use status::{Status, read_id};
 use waiters::Waiters;
 
@@ -71,16 +72,6 @@ enum Word {
     Taken(Id),
     Done,
     Closed,
-}
-
-impl Word {
-    fn frames(&self) -> Frames {
-        match self {
-            Self::Taken(id) => status::acknowledgement(*id),
-            Self::Done => status::ok(),
-            Self::Closed => Status::Invalid.because("closed"),
-        }
-    }
 }
 
 /// The machine.
@@ -121,6 +112,7 @@ pub struct Store<R> {
     counters: Counters,
     stage: Stage,
     scratch: Vec<u8>,
+    acknowledgements: Acknowledgements,
     outputs: VecDeque<Output>,
 }
 
@@ -165,6 +157,7 @@ impl<R: Region> Store<R> {
             counters: Counters::default(),
             stage: Stage::Running,
             scratch: Vec::new(),
+            acknowledgements: Acknowledgements::default(),
             outputs: VecDeque::new(),
         };
         store.take_in();
@@ -228,7 +221,12 @@ impl<R: Region> Store<R> {
 
     fn carry_out(&mut self, then: Then) {
         match then {
-            Then::Tell(ticket, word) => self.tell(ticket, word.frames()),
+            Then::Tell(ticket, Word::Taken(id)) => {
+                let acknowledgement = self.acknowledgements.make(id);
+                self.tell(ticket, acknowledgement);
+            }
+            Then::Tell(ticket, Word::Done) => self.tell(ticket, status::ok()),
+            Then::Tell(ticket, Word::Closed) => self.tell(ticket, Status::Invalid.because("closed")),
             Then::Reply(ticket, id) => self.reply(ticket, id, Duration::ZERO),
             Then::ReadDead(ticket, id) => self.read_dead(ticket, id),
             Then::Offer(id, service) => self.lanes.offer(&service, id),

@@ -1,6 +1,6 @@
 //! The answers of the store: a frame of three digits, perhaps with words behind them, and what was asked for.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use protocol::Frames;
 
 use crate::log::Id;
@@ -35,22 +35,37 @@ impl Status {
     }
 
     /// The status frame, and what was asked for behind it.
-    pub(super) fn with(self, frames: Frames) -> Frames {
-        let mut all = Frames::with_capacity(frames.len() + 1);
-        all.push(Bytes::from_static(self.digits()));
-        all.extend(frames);
-        all
+    pub(super) fn with(self, mut frames: Frames) -> Frames {
+        frames.push_front(Bytes::from_static(self.digits()));
+        frames
     }
 }
+
+/// Makes acknowledgements. The ids of many are written into one piece of memory, which goes when the last of them has
+/// left: they are made by the batch, and are let go by another thread.
+#[derive(Debug, Default)]
+pub(super) struct Acknowledgements {
+    piece: BytesMut,
+}
+
+impl Acknowledgements {
+    /// 200, and the id under which a request was taken.
+    pub(super) fn make(&mut self, id: Id) -> Frames {
+        let digits = id.digits();
+        if self.piece.capacity() < digits.len() {
+            self.piece = BytesMut::with_capacity(PIECE_BYTES);
+        }
+        self.piece.extend_from_slice(&digits);
+        Status::Ok.with(Frames::from([self.piece.split()]))
+    }
+}
+
+/// As many as a busy client waits for; whoever does not read one of them keeps the memory of no more.
+const PIECE_BYTES: usize = 32 * 128;
 
 /// 200 alone.
 pub(super) fn ok() -> Frames {
     Status::Ok.with(Frames::new())
-}
-
-/// 200, and the id under which a request was taken.
-pub(super) fn acknowledgement(id: Id) -> Frames {
-    Status::Ok.with(Frames::from([Bytes::copy_from_slice(&id.digits())]))
 }
 
 /// 32 hexadecimal digits, of either case; anything else is none. They never become part of a file's name.
@@ -87,6 +102,14 @@ mod tests {
         for text in ["", "0", &long, path, "g0000000000000000000000000000000", "+0000000000000000000000000000000"] {
             assert_eq!(read_id(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn acknowledgements_share_pieces_of_memory_and_nothing_else() {
+        let mut acknowledgements = Acknowledgements::default();
+        let ids = (0..1000_u128).map(|number| Id((number << 64).to_be_bytes()));
+        let made: Vec<Frames> = ids.clone().map(|id| acknowledgements.make(id)).collect();
+        assert!(made.iter().eq(&ids.map(|id| Frames::from(["200".to_owned(), id.to_string()])).collect::<Vec<_>>()));
     }
 
     #[test]
