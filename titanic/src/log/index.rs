@@ -253,11 +253,12 @@ struct Folded {
 
 impl Hasher for Folded {
     fn write(&mut self, octets: &[u8]) {
-        for piece in octets.chunks(16) {
+        let (pieces, rest) = octets.as_chunks();
+        pieces.iter().for_each(|piece| self.take(*piece));
+        if !rest.is_empty() {
             let mut padded = [0; 16];
-            padded.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
-            let ([a, b], [key_a, key_b]) = (halves(padded), self.keys);
-            self.hash = folded(a ^ key_a ^ self.hash, b ^ key_b);
+            padded.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            self.take(padded);
         }
     }
 
@@ -266,6 +267,13 @@ impl Hasher for Folded {
 
     fn finish(&self) -> u64 {
         folded(self.hash ^ self.keys[0], MIXERS[0])
+    }
+}
+
+impl Folded {
+    fn take(&mut self, piece: [u8; 16]) {
+        let ([a, b], [key_a, key_b]) = (halves(piece), self.keys);
+        self.hash = folded(a ^ key_a ^ self.hash, b ^ key_b);
     }
 }
 
