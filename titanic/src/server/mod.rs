@@ -26,7 +26,9 @@ pub use flusher::Flush;
 pub use status::Status;
 
 use crate::desk::{Chance, Desk};
-use crate::log::{self, Id, Log, LogId, MappedFile, Memory, OpenError, Progress, Recovery, Region, Settings, Stopped};
+use crate::log::{
+    self, Geometry, Id, Log, LogId, MappedFile, Memory, OpenError, Progress, Recovery, Region, Settings, Stopped,
+};
 use crate::store::Config;
 use flusher::Flusher;
 use port::DeskPort;
@@ -67,7 +69,8 @@ pub enum Error {
 #[must_use = "a Titanic works when `serve` is awaited"]
 pub struct Server<R> {
     log: Log<R>,
-    flush: Flush,
+    /// None where nothing outlives the process: what is written is as safe as it will ever be.
+    flush: Option<Flush>,
     config: Config,
     status: watch::Sender<Status>,
 }
@@ -96,8 +99,11 @@ impl Server<Memory> {
     /// # Errors
     /// When there is no memory for it.
     pub fn in_memory(settings: &Settings, config: Config) -> Result<Self, Error> {
-        let log = Log::create(Memory::new(), LogId(random()?), settings, &mut |_| {})?;
-        Ok(Self::over(log, Arc::new(|| Ok(())), config))
+        let geometry =
+            settings.geometry.unwrap_or_else(|| Geometry::for_capacity(settings.capacity_bytes).on_small_pages());
+        let settings = Settings { geometry: Some(geometry), ..*settings };
+        let log = Log::create(Memory::new(), LogId(random()?), &settings, &mut |_| {})?;
+        Ok(Self { flush: None, ..Self::over(log, Arc::new(|| Ok(())), config) })
     }
 }
 
@@ -105,7 +111,7 @@ impl<R: Region + Send + 'static> Server<R> {
     /// A Titanic on a log that was opened. `flush` makes safe what was written into the log's region before it is
     /// called; it is called once at a time, from one thread or another.
     pub fn over(log: Log<R>, flush: Flush, config: Config) -> Self {
-        Self { log, flush, config, status: watch::Sender::default() }
+        Self { log, flush: Some(flush), config, status: watch::Sender::default() }
     }
 
     /// A view of how it fares, while it serves and after.
@@ -138,7 +144,7 @@ impl<R: Region + Send + 'static> Server<R> {
     }
 
     async fn run(self, [worker, client]: [Way; 2], shutdown: Shutdown) -> Result<(), Error> {
-        let flusher = Flusher::start(self.flush).map_err(|error| Error::System(error.to_string()))?;
+        let flusher = self.flush.map(Flusher::start).transpose().map_err(|error| Error::System(error.to_string()))?;
         let clock = Clock::start();
         // Ids of those who choose none: the system's random numbers do not end.
         let fresh = Box::new(|| fresh_id().expect("the system has given random numbers before"));

@@ -18,7 +18,8 @@ pub(super) struct DeskPort {
     worker: Way,
     client: Way,
     heard: [Vec<Heard>; 2],
-    flusher: Flusher,
+    /// None where there is nothing to flush.
+    flusher: Option<Flusher>,
     /// To be done before anything else is waited for.
     due: Option<Job>,
     /// How far the log is covered by flushes, those under way included.
@@ -35,7 +36,7 @@ impl DeskPort {
     pub(super) fn new(
         worker: Way,
         client: Way,
-        flusher: Flusher,
+        flusher: Option<Flusher>,
         shutdown: Shutdown,
         status: watch::Sender<Status>,
     ) -> Self {
@@ -75,8 +76,20 @@ impl DeskPort {
     /// Does the flush that is due. What has just been said leaves before.
     async fn flush(&mut self, inputs: &mut Vec<Input>) {
         tokio::task::yield_now().await;
-        if let Some(job) = self.due.take() {
-            inputs.push(self.flusher.flush(job));
+        if let (Some(job), Some(flusher)) = (self.due.take(), &mut self.flusher) {
+            inputs.push(flusher.flush(job));
+        }
+    }
+
+    /// Flushes here or elsewhere, now or in a moment.
+    fn on_flush(&mut self, job: Job, waiting: usize, inputs: &mut Vec<Input>) {
+        let written = job.upto.0.saturating_sub(std::mem::replace(&mut self.covered, job.upto).0);
+        let Some(flusher) = &self.flusher else { return inputs.push(Input::Flushed(job)) };
+        // Who is alone has nothing else to do meanwhile.
+        if (1..=FEW).contains(&waiting) && written <= LITTLE && flusher.is_fast() {
+            self.due = Some(job);
+        } else {
+            inputs.extend(flusher.hand_over(job).err());
         }
     }
 }
@@ -89,6 +102,12 @@ impl<R: Region + Send> Port<Desk<R>> for DeskPort {
         let Self { worker, client, heard: [worker_heard, client_heard], flusher, shutdown, wishes, is_holding, .. } =
             self;
         let is_clogged = worker.is_clogged();
+        let flushed = async {
+            match flusher {
+                Some(flusher) => flusher.done().await,
+                None => std::future::pending().await,
+            }
+        };
         let relieved = async {
             if is_clogged {
                 tokio::time::sleep(CLOGGED_PAUSE).await;
@@ -103,7 +122,7 @@ impl<R: Region + Send> Port<Desk<R>> for DeskPort {
         };
         tokio::select! {
             biased;
-            input = flusher.done() => inputs.push(input),
+            input = flushed => inputs.push(input),
             () = worker.recv(worker_heard) => self.hear(inputs),
             () = client.recv(client_heard) => self.hear(inputs),
             () = relieved, if *is_holding => {
@@ -127,15 +146,7 @@ impl<R: Region + Send> Port<Desk<R>> for DeskPort {
             }
             Output::Close(side) => self.way(side).close(),
             Output::Send(side, frames) => self.way(side).send(frames),
-            Output::Flush { job, waiting } => {
-                let written = job.upto.0.saturating_sub(std::mem::replace(&mut self.covered, job.upto).0);
-                // Who is alone has nothing else to do meanwhile.
-                if (1..=FEW).contains(&waiting) && written <= LITTLE && self.flusher.is_fast() {
-                    self.due = Some(job);
-                } else {
-                    inputs.extend(self.flusher.hand_over(job).err());
-                }
-            }
+            Output::Flush { job, waiting } => self.on_flush(job, waiting, inputs),
             Output::Event(event) => trace(&event),
             Output::Finished(outcome) => {
                 self.outcome = outcome;
