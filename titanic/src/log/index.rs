@@ -11,7 +11,7 @@
 //!
 //! A million entries take less than 100 MB: 44 octets each in tables that are at least 44 % full.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::hash::{BuildHasher, Hasher};
 
 use super::layout::{LogId, Lsn};
@@ -169,31 +169,21 @@ impl Index {
 
     /// Takes a record in.
     pub(crate) fn apply(&mut self, kind: Kind, id: Id, at: Location) -> Change {
-        let before = self.find(&id).copied();
-        let entry = |state, request, latest| Some(Entry { request, latest, state });
-        let after = match (kind, before) {
-            (Kind::Commit, _) => return Change::default(),
-            (Kind::Request, Some(old)) if old.state < State::Answered => entry(old.state, at, old.latest),
-            (Kind::Request, _) => entry(State::Open, at, Location::NONE),
-            (Kind::Attempt | Kind::Dead, Some(old)) if old.state >= State::Answered => return Change::default(),
-            (Kind::Attempt, old) => entry(State::Attempted, old.map_or(Location::NONE, |old| old.request), at),
-            (Kind::Dead, old) => entry(State::Dead, old.map_or(Location::NONE, |old| old.request), at),
-            (Kind::Answer, Some(Entry { state: State::Closed, .. })) => return Change::default(),
-            (Kind::Answer, _) => entry(State::Answered, Location::NONE, at),
-            (Kind::Closed, _) if at.length() == 0 => None,
-            (Kind::Closed, _) => entry(State::Closed, Location::NONE, at),
-        };
-        self.set(id, after);
-        let old = before.map_or([None; 2], |old| [old.request(), old.latest()]);
-        let kept = after.map_or([None; 2], |new| [new.request(), new.latest()]);
-        Change { counts: after.is_some(), freed: old.map(|location| location.filter(|_| !kept.contains(&location))) }
+        let mut counts = false;
+        let [old, new] = self.replace(id, |old| {
+            let new = successor(kind, old, at);
+            counts = matches!(new, Some(Some(_)));
+            new.unwrap_or(old)
+        });
+        let locations = |entry: Option<Entry>| entry.map_or([None; 2], |entry| [entry.request(), entry.latest()]);
+        let kept = locations(new);
+        Change { counts, freed: locations(old).map(|location| location.filter(|_| !kept.contains(&location))) }
     }
 
     /// Lets go of an id with all its records.
     pub(crate) fn remove(&mut self, id: &Id) -> [Option<Location>; 2] {
-        let old = self.find(id).map_or([None; 2], |old| [old.request(), old.latest()]);
-        self.set(*id, None);
-        old
+        let [old, _] = self.replace(*id, |_| None);
+        old.map_or([None; 2], |old| [old.request(), old.latest()])
     }
 
     /// Lets go of marks whose request was never found.
@@ -203,24 +193,53 @@ impl Index {
         orphans.iter().flat_map(|id| self.remove(id)).flatten().collect()
     }
 
-    fn set(&mut self, id: Id, entry: Option<Entry>) {
+    /// Puts something else in the place of what is known of an id, and returns both.
+    fn replace(&mut self, id: Id, next: impl FnOnce(Option<Entry>) -> Option<Entry>) -> [Option<Entry>; 2] {
         let place = self.shard(&id);
-        let Some(shard) = self.shards.get_mut(place) else { return };
-        let old = match entry {
-            Some(entry) => shard.insert(id, entry),
-            None => shard.remove(&id),
+        let Some(shard) = self.shards.get_mut(place) else { return [None; 2] };
+        let both = match shard.entry(id) {
+            hash_map::Entry::Occupied(mut place) => {
+                let old = *place.get();
+                let new = next(Some(old));
+                match new {
+                    Some(new) => drop(place.insert(new)),
+                    None => drop(place.remove()),
+                }
+                [Some(old), new]
+            }
+            hash_map::Entry::Vacant(place) => [None, next(None).map(|new| *place.insert(new))],
         };
+        let [old, new] = both;
         if let Some(count) = old.and_then(|old| self.counts.get_mut(old.state as usize)) {
             *count -= 1;
         }
-        if let Some(count) = entry.and_then(|new| self.counts.get_mut(new.state as usize)) {
+        if let Some(count) = new.and_then(|new| self.counts.get_mut(new.state as usize)) {
             *count += 1;
         }
+        both
     }
 
     fn shard(&self, id: &Id) -> usize {
         // The tables take the lowest and the highest bits for themselves.
         usize::try_from(self.keyed.hash_one(id) >> 40).unwrap_or(0) % SHARDS
+    }
+}
+
+/// What a record makes of what was known of its id; `None` where it does not count.
+fn successor(kind: Kind, before: Option<Entry>, at: Location) -> Option<Option<Entry>> {
+    let entry = |state, request, latest| Some(Some(Entry { request, latest, state }));
+    let request = before.map_or(Location::NONE, |old| old.request);
+    match (kind, before) {
+        (Kind::Commit, _) => None,
+        (Kind::Request, Some(old)) if old.state < State::Answered => entry(old.state, at, old.latest),
+        (Kind::Request, _) => entry(State::Open, at, Location::NONE),
+        (Kind::Attempt | Kind::Dead, Some(old)) if old.state >= State::Answered => None,
+        (Kind::Attempt, _) => entry(State::Attempted, request, at),
+        (Kind::Dead, _) => entry(State::Dead, request, at),
+        (Kind::Answer, Some(Entry { state: State::Closed, .. })) => None,
+        (Kind::Answer, _) => entry(State::Answered, Location::NONE, at),
+        (Kind::Closed, _) if at.length() == 0 => Some(None),
+        (Kind::Closed, _) => entry(State::Closed, Location::NONE, at),
     }
 }
 
