@@ -207,7 +207,13 @@ impl Index {
                 }
                 [Some(old), new]
             }
-            hash_map::Entry::Vacant(place) => [None, next(None).map(|new| *place.insert(new))],
+            hash_map::Entry::Vacant(place) => {
+                let new = next(None);
+                if let Some(new) = new {
+                    place.insert(new);
+                }
+                [None, new]
+            }
         };
         let [old, new] = both;
         if let Some(count) = old.and_then(|old| self.counts.get_mut(old.state as usize)) {
