@@ -20,7 +20,7 @@ pub(super) struct DeskPort {
     heard: [Vec<Heard>; 2],
     /// None where there is nothing to flush.
     flusher: Option<Flusher>,
-    /// To be done before anything else is waited for.
+    /// To be done before anything else is waited for; or done, where there is nothing to flush.
     due: Option<Job>,
     /// How far the log is covered by flushes, those under way included.
     covered: Lsn,
@@ -84,21 +84,21 @@ impl DeskPort {
     /// Flushes here or elsewhere, now or in a moment.
     fn on_flush(&mut self, job: Job, waiting: usize, inputs: &mut Vec<Input>) {
         let written = job.upto.0.saturating_sub(std::mem::replace(&mut self.covered, job.upto).0);
-        let Some(flusher) = &self.flusher else { return inputs.push(Input::Flushed(job)) };
         // Who is alone has nothing else to do meanwhile.
-        if (1..=FEW).contains(&waiting) && written <= LITTLE && flusher.is_fast() {
-            self.due = Some(job);
-        } else {
-            inputs.extend(flusher.hand_over(job).err());
+        let is_quick = |flusher: &Flusher| (1..=FEW).contains(&waiting) && written <= LITTLE && flusher.is_fast();
+        match self.flusher.as_ref().filter(|flusher| !is_quick(flusher)) {
+            Some(flusher) => inputs.extend(flusher.hand_over(job).err()),
+            None => self.due = Some(job),
         }
     }
 }
 
 impl<R: Region + Send> Port<Desk<R>> for DeskPort {
     async fn recv(&mut self, inputs: &mut Vec<Input>) {
-        if self.due.is_some() {
+        if self.due.is_some() && self.flusher.is_some() {
             return self.flush(inputs).await;
         }
+        let is_flushed = self.due.is_some();
         let Self { worker, client, heard: [worker_heard, client_heard], flusher, shutdown, wishes, is_holding, .. } =
             self;
         let is_clogged = worker.is_clogged();
@@ -134,7 +134,10 @@ impl<R: Region + Send> Port<Desk<R>> for DeskPort {
                 inputs.push(if *wishes == 0 { Input::Shutdown } else { Input::Insist });
                 self.wishes += 1;
             }
+            () = std::future::ready(()), if is_flushed => {}
         }
+        // Behind what was there to be heard: much may have to be written, and nobody else is to wait for all of it.
+        inputs.extend(self.due.take().map(Input::Flushed));
     }
 
     fn perform(&mut self, output: Output, inputs: &mut Vec<Input>) -> ControlFlow<()> {
