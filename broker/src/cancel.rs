@@ -74,7 +74,7 @@ impl Broker {
     /// A job that was looked at stays its worker's.
     pub(crate) fn give_back(&mut self, peer: PeerId, job: Job) {
         if let Some(worker) = self.roster.get_mut(peer) {
-            worker.jobs.put_back(job.id.0, job);
+            worker.jobs.insert(job.id.0, job);
         }
     }
 }

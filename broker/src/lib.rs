@@ -40,7 +40,6 @@ mod lane;
 mod lines;
 mod management;
 mod native;
-mod numbered;
 mod queue;
 mod report;
 mod request;

@@ -14,13 +14,13 @@ use std::time::Duration;
 use protocol::mdp::Dialect;
 use protocol::mdp::v03::Ready;
 use protocol::mutants::{self, Mutant};
+use protocol::numbered::Numbered;
 use protocol::timers::Alarm;
 use protocol::{Frames, Instant, PeerId, limits};
 use rustc_hash::FxHashMap;
 
 use crate::config::Config;
 use crate::job::Job;
-use crate::numbered::Numbered;
 use crate::service::{ServiceId, Services};
 use crate::speech::Speech;
 use crate::waiting::Place;

@@ -2,9 +2,9 @@
 //! over.
 
 use protocol::Instant;
+use protocol::numbered::Numbered;
 
 use crate::job::Job;
-use crate::numbered::Numbered;
 
 /// Requests by their numbers, which grow from front to back.
 #[derive(Debug, Default)]

@@ -10,8 +10,7 @@
 //! their list is moved by a place faster than a tree finds one: with ten thousand of them that takes microseconds.
 
 use protocol::PeerId;
-
-use crate::numbered::Numbered;
+use protocol::numbered::Numbered;
 
 /// A worker's place; never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

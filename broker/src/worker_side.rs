@@ -142,7 +142,7 @@ impl Broker {
             return self.on_fault(now, peer, fault);
         };
         if let Some(number) = counted.filter(|number| *number != job.parts && !job.is_over()) {
-            worker.jobs.put_back(job.id.0, job);
+            worker.jobs.insert(job.id.0, job);
             let what = "number of the part, or of all parts,";
             let fault = PeerFault::Value { what, value: number.into(), allowed: "as many as came before" };
             return self.on_fault(now, peer, fault);

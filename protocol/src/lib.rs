@@ -6,6 +6,7 @@
 //! - [`machine`] the one shape that every component has
 //! - [`time`], [`timers`], [`backoff`] time as numbers, wake-ups for many things at once, delays that grow
 //! - [`frames`], [`limits`], [`identity`], [`fault`] messages, their bounds, the names of things, and blame
+//! - [`numbered`] things in the order of their numbers, which mostly come and go in that order
 //! - [`rights`] what a peer may do
 //! - [`mutants`] seeded bugs, off in every product
 //! - [`zre`] the beacons and messages of a mesh (RFC 36)
@@ -22,6 +23,7 @@ pub mod machine;
 pub mod mdp;
 pub mod mmi;
 pub mod mutants;
+pub mod numbered;
 pub mod rights;
 pub mod time;
 pub mod timers;

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use protocol::Instant;
 use protocol::mdp::v03::JobNumber;
+use protocol::numbered::Numbered;
 
-use super::numbered::Numbered;
 use crate::job::{Assignment, Job, JobId};
 
 /// All jobs of a session.
@@ -90,9 +90,9 @@ impl Jobs {
     }
 
     pub(super) fn remove(&mut self, id: JobId) -> Option<Job> {
-        let job = self.all.remove(id.0)?;
+        let job = self.all.take(id.0)?;
         if let Some(JobNumber(number)) = job.number() {
-            self.by_number.remove(number);
+            self.by_number.take(number);
         }
         if let Some(deadline) = job.deadline {
             self.deadlines.remove(&(deadline, id));
@@ -114,7 +114,7 @@ impl Jobs {
 
     /// The connection is lost; returns the jobs that have become orphans by it.
     pub(super) fn orphan(&mut self) -> Vec<JobId> {
-        self.by_number.clear();
+        self.by_number.reset();
         self.deadlines.clear();
         self.held = 0;
         let orphans = self.all.iter_mut().filter(|(_, job)| !job.is_orphan());

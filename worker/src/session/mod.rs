@@ -36,7 +36,6 @@ use jobs::Jobs;
 mod io;
 mod jobs;
 mod native;
-mod numbered;
 mod state;
 mod work;
 
