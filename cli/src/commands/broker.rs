@@ -11,6 +11,7 @@ use runtime::zmtp;
 use tokio::sync::watch;
 
 use super::embedded::{self, Aboard};
+use super::titanic::Opened;
 use crate::announce::{Announced, Announcer};
 use crate::args::{self, Broker};
 use crate::output;
@@ -32,6 +33,9 @@ pub(super) async fn run(settings: Broker) -> Result<(), Unsuccessful> {
         None => Server::bind(&settings.bind, config, options).await,
     };
     let mut server = server.map_err(anyhow::Error::from)?;
+    if let Some(Opened::File(_)) = opened {
+        server = server.staying_awake(AWAKE_BESIDE_A_DISK);
+    }
     let mut aboard = opened.map(|opened| Aboard::start(opened, &mut server)).transpose()?;
     if let Some(address) = settings.metrics {
         telemetry::serve_metrics(address)?;
@@ -60,6 +64,9 @@ pub(super) async fn run(settings: Broker) -> Result<(), Unsuccessful> {
     }
     Ok(())
 }
+
+/// Longer than a good disk needs for a flush, which the answer to a lonely submit waits for.
+const AWAKE_BESIDE_A_DISK: Duration = Duration::from_micros(300);
 
 fn limited(mut options: zmtp::Options, settings: &Broker) -> Result<zmtp::Options, Problem> {
     options.limits.connections_max = usize::try_from(settings.connections_max).unwrap_or(usize::MAX);

@@ -198,5 +198,5 @@ fn fresh_id() -> Result<Id, Error> {
 /// The delays before a lost connection is replaced.
 const RECONNECT_FIRST: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(1);
-/// Longer than a peer on the same machine needs to wake up and answer.
-const AWAKE: Duration = Duration::from_micros(100);
+/// Longer than a client on the same machine needs, with a broker between, to hear an answer and ask again.
+const AWAKE: Duration = Duration::from_micros(300);
