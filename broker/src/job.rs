@@ -141,5 +141,18 @@ impl JobId {
 
 const FILLED: &str = "invariant: the box of a job is full";
 
-/// Boxes that are kept: half a megabyte.
+/// Boxes that are kept: some hundred kilobytes.
 const BOXES_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_max_is_met_and_not_passed() {
+        let mut boxes = Boxes::default();
+        (0..BOXES_MAX + 10).for_each(|_| boxes.keep(Job(Box::default())));
+        assert_eq!(boxes.0.len(), BOXES_MAX);
+        assert!(size_of::<Facts>() * BOXES_MAX < 400 << 10, "{} octets each", size_of::<Facts>());
+    }
+}

@@ -6,10 +6,10 @@
 //!                              └───────batches────────┘ Host::send, Host::flush
 //! ```
 //!
-//! Frames are handed over as they are, a batch at a time: what either side says in one round costs one wake-up, or two
-//! where it is so much that the other side can begin meanwhile. The two sides may live in different threads and
-//! runtimes. What waits for a guest is bounded as what waits for a peer of a
-//! socket is; what waits for the host is for its guest to bound, who [knows](Connection::waiting_bytes) how much it is.
+//! Frames are handed over as they are, a batch at a time: what either side says in one round costs one wake-up, or one
+//! for each 64 messages, so that the other side can begin meanwhile. The two sides may live in different threads and
+//! runtimes. What waits for a guest is bounded as what waits for a peer of a socket is; what waits for the host is for
+//! its guest to bound, who [knows](Connection::waiting_bytes) how much it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};

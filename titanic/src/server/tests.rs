@@ -197,6 +197,27 @@ async fn all_that_comes_while_a_slow_disk_flushes_shares_the_next_flush() {
     assert!(broker.part().await.is_ok());
 }
 
+/// [`Sync::Within`] asks for its flush last of all.
+#[tokio::test]
+async fn in_memory_nothing_is_flushed_and_everybody_is_answered_before_the_end() {
+    for sync in [Sync::Always, Sync::Within(Duration::from_secs(3600))] {
+        let config = Config { sync, ..Config::default() };
+        let mut broker = Broker::of(Server::in_memory(&Settings::default(), config).unwrap()).await;
+        for _ in 0..3 {
+            (0..100).for_each(|_| broker.ask("one of many"));
+            for _ in 0..100 {
+                assert_eq!(broker.answer().await, "200");
+            }
+        }
+        (0..100).for_each(|_| broker.ask("the last"));
+        broker.trigger.pull();
+        for _ in 0..100 {
+            assert_eq!(broker.answer().await, "200");
+        }
+        assert!(broker.part().await.is_ok());
+    }
+}
+
 #[tokio::test]
 async fn with_a_later_flush_the_acknowledgement_does_not_wait_and_the_end_does() {
     static FLUSHES: AtomicUsize = AtomicUsize::new(0);
