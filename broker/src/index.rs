@@ -138,11 +138,8 @@ mod tests {
     /// Any history, beside a map. Hashes are few, so that many share a slot, a tag, or the end of the slots.
     #[test]
     fn what_was_added_and_not_taken_out_is_found_and_nothing_else() {
-        let mut random = 7_u64;
-        let mut draw = |below: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33) % below
-        };
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut draw = |below: u64| random.u64(..below);
         for spread in [1, 3, 20, 1000] {
             let (mut index, mut map) = (Index::default(), BTreeMap::new());
             let mut next = 0;

@@ -118,11 +118,8 @@ mod tests {
     /// Any history of workers that are given requests and answer them, beside a list that is sorted anew.
     #[test]
     fn whoever_has_the_least_and_has_waited_longest_is_next() {
-        let mut random = 7_u64;
-        let mut draw = |below: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33) % below
-        };
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut draw = |below: u64| random.u64(..below);
         let (mut line, mut places) = (Waiting::default(), [None; 9]);
         for turn in 1..=50_000 {
             let who = draw(9);

@@ -188,14 +188,19 @@ mod tests {
 
     use super::*;
 
+    /// Numbers below a bound, the same on every run.
+    fn draws() -> impl FnMut(u64) -> u64 {
+        let mut random = 7_u64;
+        move |below| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        }
+    }
+
     /// Any history of a queue, beside a map that does the same slowly.
     #[test]
     fn whatever_is_taken_the_rest_stays_in_order_and_stale_places_stay_few() {
-        let mut random = 7_u64;
-        let mut draw = |below: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33) % below
-        };
+        let mut draw = draws();
         let (mut queue, mut map) = (Numbered::default(), BTreeMap::new());
         let (mut low, mut high) = (1_000_000, 1_000_000);
         for _ in 0..100_000 {
@@ -238,11 +243,7 @@ mod tests {
     /// Any history of a table, beside a map that does the same slowly.
     #[test]
     fn whatever_comes_and_goes_it_is_found_by_its_number_and_stale_places_stay_few() {
-        let mut random = 7_u64;
-        let mut draw = |below: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33) % below
-        };
+        let mut draw = draws();
         let (mut table, mut map) = (Numbered::default(), BTreeMap::new());
         let mut next = 1000;
         for round in 0..100_000_u64 {
